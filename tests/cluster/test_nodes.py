@@ -77,6 +77,23 @@ def test_a_dead_node_and_a_drained_one(lab: Lab) -> None:
     assert len(set(counted)) == 4
 
 
+def test_a_sweep_is_resumed(lab: Lab) -> None:
+    """Typed again, it submits what neither Git has nor a job is about to do."""
+    sweep = ("bench", "sweep", "--model", "digits", "--scenario", "Offline", "--threads", "1,2")
+    more = ("--count", "100", "--time", "0.2,0.4")
+    names = lab.submit(*sweep, *more)
+    assert len(names) == 4
+    lab.mlrepo(*sweep, *more, "--on", "slurm").says("4 of 4 job(s) were submitted before")
+    lab.mlrepo("jobs", "cancel", names[3])
+    lab.wait(code=None)
+    done = [job for job in lab.jobs().values() if job["state"] == "done"]
+    lab.submit(*sweep, *more, code=0)
+    lab.wait(code=None)
+    cells = {tag for one in lab.records() for tag in one["tags"] if tag.startswith("cell-")}
+    assert len(cells) == 4 and len(done) >= 3
+    assert len([one for one in lab.records() if one["validity"] == "VALID"]) == 4
+
+
 def test_tuning_and_a_peak(lab: Lab) -> None:
     """Commands that search run whole on a node; what `tune` finds stays there."""
     tune = lab.submit("bench", "tune", "--model", "digits", "--budget", "5s")

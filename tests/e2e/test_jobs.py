@@ -76,13 +76,21 @@ def test_a_killed_job_is_done_again_and_counts_once(root: Path) -> None:
 
 
 def test_a_plan_is_printed_and_nothing_is_submitted(root: Path) -> None:
-    """A suite becomes a job per scenario, whose command names all that was decided."""
+    """A suite becomes a job per scenario, a sweep one per cell; an adaptive sweep is one job."""
     plan = mlrepo(
         root, "bench", "suite", "--model", "digits", "--quick", "--on", "local", "--plan", "--json"
     ).json
     commands = [job["command"] for job in plan["jobs"]]
     assert len(commands) >= 2
     assert all("--scenario" in one and "--system" not in one for one in commands)
+    sweep = ("bench", "sweep", "--model", "digits", "--scenario", "Offline", "--threads", "1,2")
+    plan = mlrepo(root, *sweep, "--repeat", "2", "--on", "local", "--dry-run", "--json").json
+    commands = [job["command"] for job in plan["jobs"]]
+    assert len(commands) == 4 and len(set(commands)) == 2
+    assert all("bench run" in one and "--tag cell-" in one for one in commands)
+    adaptive = (*sweep[:-1], "1,2,3,4", "--adaptive", "--budget", "1m", "--on", "local")
+    plan = mlrepo(root, *adaptive, "--dry-run", "--json").json
+    assert [one["command"].split()[2] for one in plan["jobs"]] == ["sweep"]
     assert not _jobs(root)
     mlrepo(root, "jobs").says("No job was submitted")
 

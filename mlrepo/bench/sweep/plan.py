@@ -117,6 +117,7 @@ def plan_sweep(
     most: int = MOST_CELLS,
     retry: bool = False,
     speed: Callable[[Bench, BenchRequest], Speed] = measure_speed,
+    elsewhere: bool = False,
 ) -> Sweep:
     """Return the cells of a sweep, what is recorded of them, and how long the others take.
 
@@ -128,6 +129,9 @@ def plan_sweep(
         The largest number of cells that is planned.
     retry:
         Whether cells that failed are wanted again.
+    elsewhere:
+        Whether the cells run on other machines: models and backends are not looked for on this one,
+        whose speed says nothing.
 
     Raises
     ------
@@ -152,10 +156,10 @@ def plan_sweep(
         raise UserError(
             "Every combination is excluded: the sweep has no cell.", hint="Leave an --exclude out."
         )
-    _refuse_impossible(bench, cells)
+    _refuse_impossible(bench, cells, elsewhere=elsewhere)
     journal = SweepJournal.of(bench.repository, name)
     planned = [_planned(cell, journal, plan.repeat, retry=retry) for cell in cells]
-    seconds, remarks = _estimates(bench, planned, journal, speed)
+    seconds, remarks = _estimates(bench, planned, journal, None if elsewhere else speed)
     timed = tuple(replace(one, seconds=took) for one, took in zip(planned, seconds, strict=True))
     decided = replace(plan, name=name)
     return Sweep(bench, base, decided, axes, timed, journal, tuple(remarks))
@@ -223,7 +227,7 @@ def _named(bench: Bench) -> tuple[Bench, str]:
     return replace(bench, request=request), name
 
 
-def _refuse_impossible(bench: Bench, cells: Sequence[SweepCell]) -> None:
+def _refuse_impossible(bench: Bench, cells: Sequence[SweepCell], *, elsewhere: bool) -> None:
     """Refuse a sweep with a cell that could not start: nothing is run before that is known.
 
     What a backend and a file of settings have to say is asked once for all cells of a kind.
@@ -238,7 +242,7 @@ def _refuse_impossible(bench: Bench, cells: Sequence[SweepCell]) -> None:
                 bench.check_settings(request)
             inputs = (*_group(request), request.scenario, request.mode, request.threads is None)
             inputs += (tuple(sorted(request.backend_options)), request.max_batch is None)
-            if inputs not in found:
+            if inputs not in found and not elsewhere:
                 bench.check(request)
                 bench.prepare(request)
             found |= {configured, inputs}
@@ -264,7 +268,7 @@ def _estimates(
     bench: Bench,
     planned: Sequence[PlannedCell],
     journal: SweepJournal,
-    measure: Callable[[Bench, BenchRequest], Speed],
+    measure: Callable[[Bench, BenchRequest], Speed] | None,
 ) -> tuple[list[float], list[str]]:
     """Return the seconds of a run of each cell, and what could not be measured.
 
@@ -279,7 +283,7 @@ def _estimates(
         took = _took(journal, one.measured)
         if took is None and one.wanted:
             key = _group(request)
-            if key not in speeds and _needs_probe(request):
+            if measure is not None and key not in speeds and _needs_probe(request):
                 try:
                     speeds[key] = measure(bench, request)
                 except UserError as error:

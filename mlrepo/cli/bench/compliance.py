@@ -70,7 +70,7 @@ def command(
 
         target = target_of(request)
         jobs = compliance_jobs(target, plan, trusted=trust_prefix)
-        return submit_jobs(ctx, target, on, jobs, as_json=as_json)
+        return submit_jobs(ctx, target, on, jobs, as_json=as_json, once=True)
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     asked = BenchRequest.of(replace(request.run, mode=COMPLIANCE))
     before_runs(bench, asked)

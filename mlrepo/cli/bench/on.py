@@ -19,7 +19,7 @@ from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.engines import Engine
-    from mlrepo.jobs.journal import Job, JobGroup
+    from mlrepo.jobs.journal import Job, JobGroup, JobJournal
     from mlrepo.jobs.submit import NewJob
     from mlrepo.record.request import AnyRequest
     from mlrepo.repository.discovery import ResultsRepository
@@ -140,10 +140,12 @@ def submit_jobs(
     *,
     as_json: bool,
     dry_run: bool = False,
+    once: bool = False,
 ) -> int:
     """Write the jobs into the journal, submit them, and say how to follow them.
 
-    With ``dry_run``, print their commands, and submit none.
+    With ``dry_run``, print their commands, and submit none. With ``once``, jobs of the same command
+    that have not ended are not submitted a second time.
 
     Returns
     -------
@@ -162,8 +164,13 @@ def submit_jobs(
     engine = load_engine(on.engine, options, journal.root)
     group = _group(ctx, target, on, options, engine, journal.new_id())
     engine.check()
+    if once:
+        jobs = _without_live(repository, journal, jobs)
     if dry_run:
         _print_plan(on, jobs, as_json=as_json)
+        return 0
+    if not jobs:
+        click.echo("Nothing is left to submit: `mlrepo jobs` shows what was.", err=True)
         return 0
     made = add_group(journal, group, jobs)
     submitted: list[Job] = []
@@ -192,6 +199,31 @@ def submit_jobs(
     else:
         _tell(group, jobs, submitted, later)
     return 1 if later else 0
+
+
+def _without_live(
+    repository: ResultsRepository, journal: JobJournal, jobs: Sequence[NewJob]
+) -> list[NewJob]:
+    """Return the jobs whose command no job has that was submitted and has not ended."""
+    from collections import Counter
+
+    from mlrepo.jobs.state import SETTLED, job_states
+
+    states = job_states(repository, journal)
+    live = Counter(state.job.words for state in states if state.state not in SETTLED)
+    left = []
+    for job in jobs:
+        if live[job.words]:
+            live[job.words] -= 1
+        else:
+            left.append(job)
+    if len(left) < len(jobs):
+        click.echo(
+            f"{len(jobs) - len(left)} of {len(jobs)} job(s) were submitted before and have not "
+            "ended: `mlrepo jobs`.",
+            err=True,
+        )
+    return left
 
 
 def _print_plan(on: On, jobs: Sequence[NewJob], *, as_json: bool) -> None:

@@ -16,11 +16,19 @@ from mlrepo.jobs.spec import JobRun
 from mlrepo.jobs.submit import NewJob
 from mlrepo.plugins import WORKLOADS, load_plugin
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE
+from mlrepo.record.plans import SweepPlan
+from mlrepo.record.request import Request
 from mlrepo.rounds.inference import sources_of
 from mlrepo.workloads import Workload
 
 if TYPE_CHECKING:
+    import click
+
     from mlrepo.record.plans import CompliancePlan, PeakPlan, RunPlan, SuitePlan, TunePlan
+
+
+# To load and warm up a model on a machine of which nothing is known.
+_START_SECONDS = 60.0
 
 
 def run_jobs(target: Target, plan: RunPlan, *, trusted: bool) -> list[NewJob]:
@@ -83,6 +91,50 @@ def suite_jobs(
         more = ("--budget", budget) if budget else ()
         words = job_words(target, replace(target.request, plan=part), *more, *_trust(trusted))
         jobs.append(NewJob(words, kinds, seconds))
+    return jobs
+
+
+def sweep_jobs(
+    ctx: click.Context,
+    target: Target,
+    budget: str | None,
+    *,
+    most: int,
+    retry: bool,
+    trusted: bool,
+) -> list[NewJob]:
+    """Return a job for each run that a sweep still needs.
+
+    With ``--adaptive``, where a point depends on those before it, the sweep is one job.
+
+    Raises
+    ------
+    UserError
+        The plan is malformed or too large.
+    """
+    from mlrepo.bench.sweep.cells import cell_request
+    from mlrepo.bench.sweep.plan import plan_sweep
+    from mlrepo.cli.bench.session import open_bench, typed_arguments
+
+    plan = target.request.plan
+    assert isinstance(plan, SweepPlan)
+    bench = open_bench(target.request, typed_arguments(ctx))
+    typed = Request(plan, bench.request.run, bench.request.where, bench.request.origins)
+    sweep = plan_sweep(bench, typed, most=most, retry=retry, elsewhere=True)
+    experiment = target.request.where.experiment
+    if plan.adaptive:
+        more = ("--yes", "--max-cells", str(most), *(("--budget", budget) if budget else ()))
+        whole = replace(target.request, plan=sweep.plan)
+        seconds = parse_duration(budget) if budget and "run" not in budget else sweep.seconds * 2
+        return [NewJob(job_words(target, whole, *more, *_trust(trusted)), (), seconds)]
+    jobs = []
+    for one in sweep.cells:
+        made = cell_request(bench, one.cell)
+        made = replace(made, where=replace(made.where, experiment=experiment))
+        request = one.cell.request.checked()
+        words = job_words(target, made, *_trust(trusted))
+        kinds = (JobRun(request.scenario, request.mode),)
+        jobs += [NewJob(words, kinds, one.seconds + _START_SECONDS) for _ in range(one.wanted)]
     return jobs
 
 

@@ -87,7 +87,7 @@ def suite(
 
         target = target_of(request)
         jobs = suite_jobs(target, request.plan, budget, trusted=trust_prefix)
-        return submit_jobs(ctx, target, on, jobs, as_json=as_json, dry_run=plan)
+        return submit_jobs(ctx, target, on, jobs, as_json=as_json, dry_run=plan, once=True)
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     if plan:
         report_loadgen(bench)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from mlrepo.cli.bench.command import BenchCommand
+from mlrepo.cli.bench.on import On, on_options, submit_jobs, target_of
 from mlrepo.cli.bench.options import request_options
 from mlrepo.cli.bench.session import (
     before_runs,
@@ -124,6 +125,7 @@ class Session:
     help="Refuse a plan with more cells.",
 )
 @click.option("--retry-failed", is_flag=True, help="Run cells that failed again.")
+@on_options
 @trust_option
 @click.option("--json", "as_json", is_flag=True, help="Print plan, points and runs as JSON.")
 @click.pass_context
@@ -137,6 +139,7 @@ def command(
     budget: str | None,
     max_cells: int,
     retry_failed: bool,
+    on: On | None,
     trust_prefix: bool,
     as_json: bool,
 ) -> int:
@@ -154,6 +157,15 @@ def command(
       mlrepo bench sweep --benchmark digits --scenario Server --max-latency 0.01 --time 5 \\
           --qps 100:5000:log6 --adaptive --budget 10m
     """
+    if on is not None:
+        from mlrepo.cli.bench.on_cells import sweep_jobs
+
+        target = target_of(request)
+        parse_budget(budget)
+        jobs = sweep_jobs(
+            ctx, target, budget, most=max_cells, retry=retry_failed, trusted=trust_prefix
+        )
+        return submit_jobs(ctx, target, on, jobs, as_json=as_json, dry_run=dry_run, once=True)
     bench = open_bench(request, typed_arguments(ctx), trusted=trust_prefix)
     session = Session(parse_budget(budget), max_cells, retry_failed, yes, dry_run, as_json)
     return run_planned(bench, request, session)

@@ -55,7 +55,7 @@ def command(ctx: click.Context, /, request: Request[TunePlan], on: On | None, as
         from mlrepo.cli.bench.on_cells import tune_jobs
 
         target = target_of(request)
-        return submit_jobs(ctx, target, on, tune_jobs(target, plan), as_json=as_json)
+        return submit_jobs(ctx, target, on, tune_jobs(target, plan), as_json=as_json, once=True)
     bench = open_bench(request, typed_arguments(ctx))
     bench.described.facts(request.run.device)
     asked = BenchRequest.of(replace(request.run, mode=PERFORMANCE)).checked()
