@@ -42,7 +42,8 @@ from mlrepo.scenarios import Scenario
 
 # A distribution that differs more than so from LoadGen's percentiles is not that of its latencies.
 BOUND = 0.01
-_PERCENTILES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
+# The percentiles that LoadGen logs, as it writes them.
+SHARES = ("50.00", "90.00", "95.00", "97.00", "99.00", "99.90")
 # What LoadGen calls the percentiles (results.cc); of queries, those of MultiStream come first.
 _NAMES: Mapping[str, Sequence[str]] = {
     QUERY: ("{}_percentile_per_query_latency_ns", "{}_percentile_latency_ns"),
@@ -219,7 +220,7 @@ def disagreement(found: Histogram, name: str, detail: DetailLog) -> str:
     if name == QUERY and logged is not None and logged != found.count:
         return f"{found.count} queries were found, and LoadGen counted {logged:.0f}"
     compared = 0
-    for percentile in _PERCENTILES:
+    for percentile in SHARES:
         numbers = (detail.number(f"result_{form.format(percentile)}") for form in _NAMES[name])
         wanted = next((number for number in numbers if number), None)
         if wanted is None:
