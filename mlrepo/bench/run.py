@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from mlrepo.backends.devices import CUDA, Device
 from mlrepo.backends.endpoint import is_this_machine
 from mlrepo.bench.conclude import ConcludedRun, conclude
 from mlrepo.bench.consent import Ask, Gate, refuse
@@ -41,6 +42,7 @@ from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.settings import Resolved
 from mlrepo.systems.description import read_description
+from mlrepo.systems.gpu_sensors import GpuSensors
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.machine_trace import MachineTrace
 from mlrepo.systems.neighbours import Announcement
@@ -331,7 +333,9 @@ class Bench:
     ) -> None:
         """Execute the run and save what disturbed it beside its logs."""
         with Announcement() as announced:
-            meter, machine = NoiseMeter(), MachineTrace()
+            on_gpus = Device.parse(request.device).kind == CUDA
+            meter = NoiseMeter()
+            machine = MachineTrace(gpus=GpuSensors() if on_gpus else None)
 
             def watch(progress: Progress) -> None:
                 announced.beat()
@@ -347,6 +351,7 @@ class Bench:
                 on_progress=watch,
             )
             _refuse_unusable(spooled.directory)
+            machine.close()
             noise = {**meter.report(), "required_quiet": request.require_quiet}
         # The run is complete without it: a full disk must not lose the record.
         with contextlib.suppress(OSError):

@@ -46,6 +46,10 @@ MACHINE_COLUMNS: Mapping[str, str] = {
     "highest_mhz": "MHz",
     "celsius": "degrees Celsius",
     "throttle_events": "",
+    "gpu_busy": "share",
+    "gpu_mhz": "MHz",
+    "gpu_celsius": "degrees Celsius",
+    "gpus_held_back": "",
 }
 
 

@@ -204,7 +204,15 @@ _OVER_TIME: Sequence[tuple[str, str, str, _Together]] = (
     ("lowest_mhz", "clock over the run", "lowest clock of all CPUs (MHz)", min),
     ("celsius", "temperature over the run", "highest temperature (degrees Celsius)", max),
     ("throttle_events", "throttling over the run", "throttle events", sum),
+    ("gpu_busy", "load of accelerators over the run", "share of the time they work", _mean),
+    ("gpu_mhz", "clock of accelerators over the run", "lowest clock (MHz)", min),
+    ("gpu_celsius", "heat of accelerators over the run", "highest temperature (degrees C)", max),
+    ("gpus_held_back", "throttling of accelerators over the run", "accelerators held back", max),
 )
+
+
+# Those that are shown only if anything happened.
+_IF_ANY = ("throttle_events", "gpus_held_back")
 
 
 def traces(
@@ -245,7 +253,7 @@ def traces(
                 for name, trace in known
                 for row in _points(name, trace, column, together, points)
             ]
-            if not rows or (column == "throttle_events" and not any(row[1] for row in rows)):
+            if not rows or (column in _IF_ANY and not any(row[1] for row in rows)):
                 continue
             values = [float(str(row[1])) for row in rows]
             shown = counted(len({row[2] for row in rows}), "VALID run")

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mlrepo.latencies.documents import Series
+from mlrepo.systems.gpu_sensors import GpuReading, GpuSensors
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.noise import Reading, load_now, read_sensors
 
@@ -23,13 +24,18 @@ class _Moment(NamedTuple):
     busy: int
     total: int
     sensors: Reading
+    gpus: GpuReading
 
 
 @dataclass
 class MachineTrace:
-    """Reads the machine during one run; :meth:`sample` is called often and reads seldom."""
+    """Reads the machine during one run; :meth:`sample` is called often and reads seldom.
+
+    ``gpus`` are read for a run on such devices.
+    """
 
     machine: Machine = field(default_factory=Machine)
+    gpus: GpuSensors | None = None
 
     def __post_init__(self) -> None:
         self._moments: list[_Moment] = []
@@ -44,11 +50,15 @@ class MachineTrace:
         end = time.monotonic()
         self._next = begin + max(self._interval, _COST * (end - begin))
 
+    def close(self) -> None:
+        """Leave the devices' library."""
+        if self.gpus is not None:
+            self.gpus.close()
+
     def _read(self) -> None:
-        load = load_now(self.machine)
-        self._moments.append(
-            _Moment(time.time(), load.busy_ticks, load.total_ticks, read_sensors(self.machine))
-        )
+        load, sensors = load_now(self.machine), read_sensors(self.machine)
+        gpus = self.gpus.read() if self.gpus else GpuReading()
+        self._moments.append(_Moment(time.time(), load.busy_ticks, load.total_ticks, sensors, gpus))
         if len(self._moments) >= _MOST:
             self._moments = self._moments[::2]
             self._interval *= 2
@@ -67,6 +77,10 @@ class MachineTrace:
             "highest_mhz": [one.mhz[1] if one.mhz else None for one in sensors],
             "celsius": [one.celsius for one in sensors],
             "throttle_events": [None, *map(_throttled, sensors, sensors[1:])] if sensors else [],
+            "gpu_busy": [moment.gpus.busy for moment in moments],
+            "gpu_mhz": [moment.gpus.mhz for moment in moments],
+            "gpu_celsius": [moment.gpus.celsius for moment in moments],
+            "gpus_held_back": [moment.gpus.held_back for moment in moments],
         }
         return Series(
             tuple(moment.time for moment in moments),

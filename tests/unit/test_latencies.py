@@ -18,8 +18,10 @@ from mlrepo.latencies.documents import LARGEST, Latencies, Series, Slow, Trace
 from mlrepo.latencies.histogram import GROWTH, Histogram
 from mlrepo.latencies.thinned import INTERVALS, SLOWEST, thinned
 from mlrepo.systems import machine_trace
+from mlrepo.systems.gpu_sensors import GpuReading, GpuSensors
 from mlrepo.systems.machine import Machine
 from mlrepo.systems.machine_trace import MachineTrace
+from mlrepo.systems.nvml import RecordedNvml
 from tests import machines
 
 _SHARES = (0.0, 0.5, 0.9, 0.95, 0.97, 0.99, 0.999)
@@ -198,6 +200,38 @@ def test_files_stay_small_over_millions_of_queries() -> None:
     seconds = tuple(np.arange(240) * 2.5)
     machine = Series(seconds, dict.fromkeys(("busy", "lowest_mhz", "celsius"), seconds))
     assert len(Trace(trace.began, 3.0, trace.queries, machine, trace.slowest).to_json()) < 16 << 10
+
+
+def test_accelerators_are_read_where_a_run_is_on_them(tmp_path: Path) -> None:
+    """Of two devices, one of which is held back by its temperature and refuses a question."""
+    answers: dict[str, Any] = {
+        "devices": [
+            {
+                "nvmlDeviceGetUtilizationRates": {"gpu": 90, "memory": 20},
+                "nvmlDeviceGetClockInfo": {"0": 1980},
+                "nvmlDeviceGetTemperature": {"0": 61},
+                "nvmlDeviceGetCurrentClocksThrottleReasons": 0x1,
+            },
+            {
+                "nvmlDeviceGetUtilizationRates": {"gpu": 70, "memory": 20},
+                "nvmlDeviceGetClockInfo": {"0": 1410},
+                "nvmlDeviceGetCurrentClocksThrottleReasons": 0x40,
+            },
+        ]
+    }
+    sensors = GpuSensors(RecordedNvml(answers))
+    assert sensors.read() == GpuReading(0.8, 1410, 61, 1)
+    trace = MachineTrace(Machine(tmp_path), sensors)
+    trace.sample()
+    assert trace.series().columns == {
+        "gpu_busy": (0.8,),
+        "gpu_mhz": (1410,),
+        "gpu_celsius": (61,),
+        "gpus_held_back": (1,),
+    }
+    sensors.close()
+    assert sensors.read() == GpuReading()
+    assert GpuSensors(RecordedNvml({"devices": [{}]})).read() == GpuReading()
 
 
 def test_the_machine_is_read_now_and_then(tmp_path: Path, monkeypatch: Any) -> None:

@@ -203,6 +203,10 @@ _LINES: Sequence[tuple[str, str, str, Callable[[Sequence[float]], float]]] = (
     ("lowest_mhz", "clock", "MHz", min),
     ("celsius", "heat", "degrees C", max),
     ("throttle_events", "throttled", "times", sum),
+    ("gpu_percent", "GPU busy", "%", lambda values: sum(values) / len(values)),
+    ("gpu_mhz", "GPU clock", "MHz", min),
+    ("gpu_celsius", "GPU heat", "degrees C", max),
+    ("gpus_held_back", "held back", "GPUs", max),
 )
 
 
@@ -253,8 +257,9 @@ def _rows_of(trace: Trace) -> Iterator[tuple[str, tuple[Series, _Cells]]]:
         for name, values in series.columns.items():
             if name == "completed" and trace.interval:
                 yield "rate", (series, [one and one / trace.interval for one in values])
-            elif name == "busy":
-                yield "percent", (series, [one and 100 * one for one in values])
+            elif name in ("busy", "gpu_busy"):
+                percent = [one and 100 * one for one in values]
+                yield name.replace("busy", "percent"), (series, percent)
             else:
                 yield name, (series, values)
 
