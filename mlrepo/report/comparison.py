@@ -19,6 +19,7 @@ from mlrepo.report.gate import (
     GateVerdict,
     Measure,
     measure_of,
+    noise_words,
     seconds_of,
     state_of,
 )
@@ -253,6 +254,7 @@ def _state(
             NOT_JUDGED,
             f"{said}; {counted(fewest, 'run')} a side cannot tell whether it is noise",
         )
+    said += noise_words(measure, ratio.interval, limit)
     return state_of(measure, ratio.value, ratio.interval, limit), said
 
 

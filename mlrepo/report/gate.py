@@ -109,6 +109,15 @@ def parse_limit(text: str) -> float:
     return limit / 100
 
 
+def noise_words(measure: Measure, interval: Interval | None, limit: float) -> str:
+    """Say that a loss beyond the limit may be there, unseen; '' if the interval excludes it."""
+    if interval is None or not interval.holds_one:
+        return ""
+    if max(map(measure.loss, (interval.low, interval.high))) <= limit:
+        return ""
+    return f"; too noisy to exclude a loss of {100 * limit:g} %"
+
+
 def state_of(measure: Measure, ratio: float, interval: Interval | None, limit: float) -> str:
     """Judge a ratio: a regression is a loss beyond the limit whose interval excludes none."""
     if interval is None:

@@ -24,6 +24,7 @@ from mlrepo.report.gate import (
     GateVerdict,
     Measure,
     measure_of,
+    noise_words,
     seconds_of,
     state_of,
 )
@@ -38,6 +39,8 @@ from mlrepo.scenarios import named
 MACHINE = "on another machine"
 SETTINGS = "with other LoadGen settings"
 NO_VALUE = "without the figure"
+# Fewer runs have no two levels.
+LEAST_IN_ALL = 2 * LEAST_RUNS
 
 
 @dataclass(frozen=True)
@@ -157,46 +160,54 @@ def judge_trend(trend: Trend, limit: float) -> GateVerdict:
     return GateVerdict(f"{trend.title}, {trend.measure.name}", trend.group, state, words, seconds)
 
 
-def first_words(level: Level) -> str:
+def since_words(trend: Trend, number: int) -> str:
     """Name the run and the commit with which a level begins."""
-    first = level.points[0]
-    source = first.record.source.commit[:12]
-    return f"the run {first.run.run.run}" + (f", commit {source}" if source else "")
+    first, last = trend.levels[number].points[0], trend.levels[number - 1].points[-1]
+    source = first.record.source.commit
+    said = f"since the run {first.run.run.run}"
+    if not source:
+        return said
+    if source == last.record.source.commit:
+        return f"{said}, at the commit of the run before, {source[:12]}"
+    return f"{said}, commit {source[:12]}"
 
 
 def _state(trend: Trend, limit: float) -> tuple[str, str]:
     points, levels, measure = trend.points, trend.levels, trend.measure
-    if len(points) < 2 * LEAST_RUNS:
-        why = f"{counted(len(points), 'VALID run')} that can be compared; {2 * LEAST_RUNS} can tell"
+    if len(points) < LEAST_IN_ALL:
+        why = f"{counted(len(points), 'VALID run')} that can be compared; {LEAST_IN_ALL} can tell"
         if MACHINE in trend.left_out:
             return NOT_JUDGED, f"THE SYSTEMS DIFFER: {why}"
         return NOT_JUDGED, why
     if len(levels) == 1:
-        return PASSED, f"no change in {counted(len(points), 'run')}{_too_new(points)}"
+        said = f"no change in {counted(len(points), 'run')}"
+        return PASSED, said + _unseen(points, measure, limit)
     newest = levels[-1]
     number, best = min(
         enumerate(levels[:-1]), key=lambda item: measure.loss(item[1].mean / levels[0].mean)
     )
     ratio = newest.mean / best.mean
     interval = ratio_interval(_values(best.points), _values(newest.points))
-    since = f"since {first_words(levels[number + 1])}"
+    said = f"{measure.words(ratio, interval)} {since_words(trend, number + 1)}"
     return (
         state_of(measure, ratio, interval, limit),
-        f"{measure.words(ratio, interval)} {since}{_too_new(points)}",
+        said + _unseen(newest.points, measure, limit),
     )
 
 
-def _too_new(points: Sequence[TrendPoint]) -> str:
-    """Say that the newest commit has too few runs to tell, if that is so."""
+def _unseen(points: Sequence[TrendPoint], measure: Measure, limit: float) -> str:
+    """Say what a level cannot show of its newest commit; '' if it would show a loss."""
     newest = points[-1].record.source.commit
     number = 0
     while number < len(points) and points[-1 - number].record.source.commit == newest:
         number += 1
-    if number >= LEAST_RUNS or not newest:
-        return ""
-    return (
-        f"; the newest commit has {counted(number, 'run')}: a change is seen from {LEAST_RUNS} on"
-    )
+    if number < LEAST_RUNS and newest:
+        few = counted(number, "run")
+        return f"; the newest commit has {few}: a change is seen from {LEAST_RUNS} on"
+    before, after = _values(points[:-number]), _values(points[-number:])
+    if not before or len(before) < LEAST_RUNS:
+        before = after
+    return noise_words(measure, ratio_interval(before, after), limit)
 
 
 def _check_metric(runs: Sequence[ReportedRun], metric: str) -> None:

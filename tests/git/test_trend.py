@@ -137,6 +137,22 @@ def test_losses_that_are_each_below_the_limit_add_up(show: Show) -> None:
     assert f"commit {'b' * 12}" in done.out.splitlines()[-1]
 
 
+def test_a_change_without_a_commit_and_noise_that_hides_one_are_said(show: Show) -> None:
+    """A commit that did not change is not to blame; a noisy trend has not shown all is well."""
+    runs = RepeatedRuns()
+    records = [
+        *runs.make(6, 1000),
+        *runs.make(6, 900),
+        *runs.make(12, 1000, noise=0.1, benchmark="resnet50"),
+    ]
+    done = show(records, "--benchmark", "digits")
+    assert f"at the commit of the run before, {'a' * 12}" in done.words
+    done = show([], "--benchmark", "resnet50", "--gate", "3")
+    assert done.code == 0
+    assert "passed" in done.words
+    assert "too noisy to exclude a loss of 3 %" in done.words
+
+
 def test_what_is_not_compared_is_said(show: Show, results: ResultsRepository) -> None:
     """INVALID runs, other LoadGen settings, no value; withdrawn runs count no longer."""
     runs = RepeatedRuns()
@@ -163,7 +179,7 @@ def test_another_machine_is_another_trend(show: Show) -> None:
     other = {"host_processor_model_name": "CPU 2", "kernel": "Linux 6.1"}
     done = show(_history(500, host=other), "--gate", "3%")
     assert done.code == 0
-    assert done.out.index("THE SYSTEMS DIFFER") < done.out.index("FIRST RUN")
+    assert done.out.index("THE SYSTEMS DIFFER") < done.out.index("SINCE RUN")
     assert "host_processor_model_name: here CPU 2; there CPU 1" in done.words
     assert "not judged" in done.out
     assert "THE SYSTEMS DIFFER: 5 VALID runs" in done.words

@@ -157,24 +157,30 @@ def _read(repository: ResultsRepository, runs: Sequence[RecordedRun]) -> Reporte
 
 def _print_trend(trend: Trend) -> None:
     """Print one trend: first what is not compared, then the runs, then the levels."""
+    from mlrepo.report.trend import LEAST_IN_ALL
+
     click.echo(style(trend.title, bold=True))
     _print_left_out(trend)
     if not trend.levels:
         click.echo("  no VALID run")
         return
     _print_line(trend)
+    several = len(trend.levels) > 1
+    header = ("SINCE RUN", "COMMIT", "RUNS", "MEAN", "95 % INTERVAL", "AGAINST BEFORE")
     print_table(
-        ("FIRST RUN", "COMMIT", "RUNS", "MEAN", "95 % INTERVAL", "AGAINST BEFORE"),
-        [_row(trend, level) for level in trend.levels],
+        header if several else header[:-1],
+        [_row(trend, level)[: 6 if several else 5] for level in trend.levels],
         right=(2, 3),
         drop=("COMMIT", "95 % INTERVAL"),
-        tail="FIRST RUN",
+        tail="SINCE RUN",
     )
     for mark in trend.marks:
         _print_wrapped(f"changed before the run {mark.run}: {mark.words}")
-    if len(trend.levels) > 1:
+    if several:
         _print_since(trend)
-    elif len(trend.points) > 1:
+    elif len(trend.points) < LEAST_IN_ALL:
+        _print_wrapped(f"too few runs to show a change; {LEAST_IN_ALL} can")
+    else:
         click.echo("  no change among these runs")
 
 
@@ -234,12 +240,13 @@ def _row(trend: Trend, level: Level) -> tuple[str, ...]:
 
 def _print_since(trend: Trend) -> None:
     """Say since which commit the newest level is what it is."""
-    from mlrepo.report.trend import first_words
+    from mlrepo.report.trend import since_words
 
     newest = trend.levels[-1]
     assert newest.ratio is not None
     words = trend.measure.words(newest.ratio, newest.against)
-    _print_wrapped(f"{words} since {first_words(newest)}", bold=True)
+    since = since_words(trend, len(trend.levels) - 1)
+    _print_wrapped(f"{words} {since}", bold=True)
 
 
 def _print_wrapped(text: str, *, bold: bool = False) -> None:
