@@ -144,7 +144,7 @@ def _print_ranking(ended: Ended, ranking: Ranking) -> None:
                 *(point.values[name] for name in varying),
                 "-" if point.mean is None else format_number(point.mean),
                 _range(point),
-                f"{point.mean / best:.3f}" if point.mean is not None else "",
+                f"{point.mean / best:.3f}" if point.mean is not None and best else "",
                 f"{point.valid} of {len(point.runs)}",
                 point.runs[-1].run.run,
             )
