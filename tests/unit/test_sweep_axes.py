@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mlrepo.bench.request import BenchRequest
-from mlrepo.bench.sweep.axes import Axis, axes_of, excluded_of, load_axis
+from mlrepo.bench.sweep.axes import SweepAxis, axes_of, excluded_of, load_axis
 from mlrepo.bench.sweep.cells import combinations, count_of, key_of, make_cell
 from mlrepo.bench.sweep.limits import limits_of
 from mlrepo.errors import UserError
@@ -159,7 +159,7 @@ def test_a_cell_is_a_request_with_tags_that_name_it() -> None:
     assert request.backend_options == {"x": "y"}
     key = key_of(dict(reversed(list(values.items()))))
     assert request.tags == ("mine", "sweep", "sweep-first", f"cell-{key}")
-    assert cell.words([Axis("qps", "number", ("1", "2"), 2)]) == "qps 63.25"
+    assert cell.words([SweepAxis("qps", "number", ("1", "2"), 2)]) == "qps 63.25"
 
 
 def test_limits_are_milliseconds_by_name() -> None:

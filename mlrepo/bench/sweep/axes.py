@@ -43,7 +43,7 @@ _HOW = "Write values (1,2,4) or a range: 10:400:log8, 10:400:lin8, or 10:400:50 
 
 
 @dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """One axis.
 
     Attributes
@@ -94,7 +94,7 @@ class Axis:
         return text if self.kind == TEXT else spelled(float(text)) if _is_number(text) else text
 
 
-def axes_of(plan: SweepPlan) -> tuple[Axis, ...]:
+def axes_of(plan: SweepPlan) -> tuple[SweepAxis, ...]:
     """Return the axes that have a value, the load last: it changes from one run to the next.
 
     Raises
@@ -102,7 +102,7 @@ def axes_of(plan: SweepPlan) -> tuple[Axis, ...]:
     UserError
         A value is empty, or no number or range where one is needed.
     """
-    found: list[Axis] = []
+    found: list[SweepAxis] = []
     for one in fields(plan):
         words = getattr(plan, one.name)
         if one.name in SweepPlan.AXES and words:
@@ -117,7 +117,7 @@ def axes_of(plan: SweepPlan) -> tuple[Axis, ...]:
     return (*first, *keyed, *(axis for axis in found if axis.name in LOAD))
 
 
-def load_axis(axes: Sequence[Axis]) -> Axis:
+def load_axis(axes: Sequence[SweepAxis]) -> SweepAxis:
     """Return the axis along which a curve is drawn and further points are placed.
 
     Raises
@@ -160,7 +160,7 @@ class Excluded:
         return all(cell.get(name) == value for name, value in self.values.items())
 
 
-def excluded_of(plan: SweepPlan, axes: Sequence[Axis]) -> tuple[Excluded, ...]:
+def excluded_of(plan: SweepPlan, axes: Sequence[SweepAxis]) -> tuple[Excluded, ...]:
     """Return what is left out.
 
     Raises
@@ -195,7 +195,7 @@ def excluded_of(plan: SweepPlan, axes: Sequence[Axis]) -> tuple[Excluded, ...]:
     return tuple(found)
 
 
-def _axis(name: str, kind: str, words: Sequence[str]) -> Axis:
+def _axis(name: str, kind: str, words: Sequence[str]) -> SweepAxis:
     parts = words if kind == TEXT else [part for word in words for part in word.split(",")]
     cleaned = tuple(part.strip() for part in parts)
     if not all(cleaned):
@@ -209,7 +209,7 @@ def _axis(name: str, kind: str, words: Sequence[str]) -> Axis:
             f"--{name} has {size:,} values; no axis may have more than {MOST_VALUES:,}.",
             hint="Ask for fewer.",
         )
-    return Axis(name, kind, cleaned, size)
+    return SweepAxis(name, kind, cleaned, size)
 
 
 def _by_key(option: str, words: Sequence[str]) -> dict[str, list[str]]:
@@ -271,7 +271,7 @@ def _refuse_number(name: str, kind: str, value: float, text: str) -> None:
         )
 
 
-def _numbers(axis: Axis) -> Iterator[str]:
+def _numbers(axis: SweepAxis) -> Iterator[str]:
     for text in axis.words:
         match = _RANGE.fullmatch(text)
         if match is None:

@@ -15,7 +15,7 @@ from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.execute import Progress
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
-from mlrepo.bench.sweep.axes import KEYED, Axis, Excluded
+from mlrepo.bench.sweep.axes import KEYED, Excluded, SweepAxis
 from mlrepo.errors import UserError
 from mlrepo.plugins import DEFAULT_BACKEND, backend_name
 from mlrepo.record import PERFORMANCE, SWEEP_TAG
@@ -52,7 +52,7 @@ class SweepCell:
         """Its name among the cells of a sweep: a digest of the values."""
         return key_of(self.values)
 
-    def words(self, axes: Sequence[Axis]) -> str:
+    def words(self, axes: Sequence[SweepAxis]) -> str:
         """Return the values that distinguish it: ``backend onnx, qps 100``."""
         varying = [axis.name for axis in axes if axis.varies]
         shown = varying or [name for name in ("benchmark", "scenario") if name in self.values]
@@ -70,12 +70,14 @@ def tags_of(sweep: str, values: Mapping[str, str]) -> tuple[str, ...]:
     return (SWEEP_TAG, f"{SWEEP_TAG}-{sweep}", f"{CELL_TAG}{key_of(values)}")
 
 
-def count_of(axes: Sequence[Axis]) -> int:
+def count_of(axes: Sequence[SweepAxis]) -> int:
     """Return the number of combinations, the excluded ones among them."""
     return math.prod(axis.size for axis in axes)
 
 
-def combinations(axes: Sequence[Axis], excluded: Sequence[Excluded]) -> Iterator[dict[str, str]]:
+def combinations(
+    axes: Sequence[SweepAxis], excluded: Sequence[Excluded]
+) -> Iterator[dict[str, str]]:
     """Yield the values of each cell, the last axis changing first."""
     names = [axis.name for axis in axes]
     for values in itertools.product(*(axis.values() for axis in axes)):

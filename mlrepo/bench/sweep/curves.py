@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 
 from mlrepo.bench.sweep.adaptive import Knee, find_knee, next_loads
-from mlrepo.bench.sweep.axes import LOAD, WHOLE, Axis, load_axis, spelled
+from mlrepo.bench.sweep.axes import LOAD, WHOLE, SweepAxis, load_axis, spelled
 from mlrepo.bench.sweep.cells import key_of
 from mlrepo.bench.sweep.limits import limits_of
 from mlrepo.bench.sweep.plan import PlannedCell, Sweep, expected_seconds
@@ -34,7 +34,7 @@ class LoadCurve:
     """
 
     sweep: Sweep
-    axis: Axis
+    axis: SweepAxis
     shared: Mapping[str, str]
     cells: Sequence[PlannedCell]
     made: Mapping[str, Sequence[RunRecord]]
@@ -121,7 +121,7 @@ def curves_of(sweep: Sweep, made: Mapping[str, Sequence[RunRecord]]) -> list[Loa
     return [LoadCurve(sweep, axis, shared, cells, made) for shared, cells in _groups(sweep, axis)]
 
 
-def _groups(sweep: Sweep, axis: Axis) -> Iterator[tuple[dict[str, str], list[PlannedCell]]]:
+def _groups(sweep: Sweep, axis: SweepAxis) -> Iterator[tuple[dict[str, str], list[PlannedCell]]]:
     found: dict[tuple[tuple[str, str], ...], list[PlannedCell]] = {}
     for one in sweep.cells:
         shared = {name: value for name, value in one.cell.values.items() if name != axis.name}

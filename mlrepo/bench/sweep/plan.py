@@ -11,7 +11,7 @@ from statistics import fmean
 from mlrepo.bench.estimate import Speed, least_offline_samples, measure_speed
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
-from mlrepo.bench.sweep.axes import Axis, Excluded, axes_of, excluded_of, load_axis
+from mlrepo.bench.sweep.axes import Excluded, SweepAxis, axes_of, excluded_of, load_axis
 from mlrepo.bench.sweep.cells import SweepCell, combinations, count_of, make_cell
 from mlrepo.bench.sweep.journal import SweepJournal, refuse_another
 from mlrepo.bench.sweep.limits import limits_of
@@ -85,7 +85,7 @@ class Sweep:
     bench: Bench
     base: BenchRequest
     plan: SweepPlan
-    axes: tuple[Axis, ...]
+    axes: tuple[SweepAxis, ...]
     cells: tuple[PlannedCell, ...]
     journal: SweepJournal
     remarks: tuple[str, ...] = ()
@@ -165,7 +165,7 @@ def plan_sweep(
     return Sweep(bench, base, decided, axes, timed, journal, tuple(remarks))
 
 
-def _refuse_incomplete(axes: Sequence[Axis]) -> None:
+def _refuse_incomplete(axes: Sequence[SweepAxis]) -> None:
     names = {axis.name for axis in axes}
     lacking = [name for name in ("benchmark", "scenario") if name not in names]
     if lacking:
@@ -177,7 +177,7 @@ def _refuse_incomplete(axes: Sequence[Axis]) -> None:
 
 
 def _refuse_too_many(
-    bench: Bench, axes: Sequence[Axis], excluded: Sequence[Excluded], most: int, repeat: int
+    bench: Bench, axes: Sequence[SweepAxis], excluded: Sequence[Excluded], most: int, repeat: int
 ) -> None:
     """Refuse a plan that is larger than anybody meant, without making its cells."""
     count = count_of(axes)

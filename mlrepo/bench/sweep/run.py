@@ -32,7 +32,7 @@ class Budget:
 
 
 @dataclass(frozen=True)
-class Turn:
+class CellTurn:
     """The turn of one cell: its number, how many are known, and the seconds left including it."""
 
     number: int
@@ -72,7 +72,7 @@ class SweepRun:
 
     sweep: Sweep
     budget: Budget
-    on_turn: Callable[[Turn], Callable[[Progress], None]]
+    on_turn: Callable[[CellTurn], Callable[[Progress], None]]
     run: RunCell | None = None
     left: int = 0
     _failures: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -120,7 +120,7 @@ class SweepRun:
                 return Skipped(f"the backend {backend} failed {times} times: {reason}")
         self._made += 1
         left = sum(one.seconds for one in rest)
-        turn = Turn(self._made, self._made + len(rest) - 1, left, cell, planned.seconds)
+        turn = CellTurn(self._made, self._made + len(rest) - 1, left, cell, planned.seconds)
         on_progress = self.on_turn(turn)
         try:
             if self.run is None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mlrepo.bench.execute import Progress
     from mlrepo.bench.run import Bench
     from mlrepo.bench.sweep.plan import Sweep
-    from mlrepo.bench.sweep.run import Budget, Turn
+    from mlrepo.bench.sweep.run import Budget, CellTurn
     from mlrepo.record.request import Request
 
 _RUNS = re.compile(r"([0-9]{1,9}) ?runs?")
@@ -110,7 +110,7 @@ class Session:
 
 
 @click.command("sweep", cls=SweepCommand)
-@click.argument("plan_file", metavar="[PLAN.toml]", required=False)
+@click.argument("plan_file", metavar="[PLAN.toml]", required=False, expose_value=False)
 @request_options(SweepPlan)
 @click.option(
     "--dry-run", is_flag=True, help="Print the cells and how long they take; run nothing."
@@ -133,7 +133,6 @@ def command(
     ctx: click.Context,
     /,
     request: Request[SweepPlan],
-    plan_file: str | None,
     dry_run: bool,
     yes: bool,
     budget: str | None,
@@ -204,7 +203,7 @@ def _run(sweep: Sweep, session: Session) -> int:
     begin = time.monotonic()
     lines: list[ProgressLine] = []
 
-    def on_turn(turn: Turn) -> Callable[[Progress], None]:
+    def on_turn(turn: CellTurn) -> Callable[[Progress], None]:
         began = time.monotonic()
 
         def sweep_left(progress: Progress) -> str:
