@@ -1,6 +1,6 @@
 """What the distribution of latencies costs, how it agrees with LoadGen, how large its files are.
 
-    python -m benchmarks.distribution cost [--rounds 7] [--seconds 4]
+    python -m benchmarks.distribution cost [--only SingleStream] [--rounds 7] [--seconds 4]
     python -m benchmarks.distribution agreement [--seconds 5]
     python -m benchmarks.distribution sizes [--queries 10000000]
 
@@ -103,6 +103,8 @@ def cost(options: argparse.Namespace) -> None:
         "SingleStream": ("qps_with_loadgen_overhead", {"target_latency": 0.002}, 1),
     }
     for scenario, (rate, load, batch) in ways.items():
+        if options.only not in ("", scenario):
+            continue
         conf = {"min_duration": options.seconds * 1e3, **load}
         rows: list[tuple[float, float]] = []
 
@@ -185,6 +187,7 @@ def main() -> None:
         "sizes": sizes,
     }
     parser.add_argument("figure", choices=figures)
+    parser.add_argument("--only", default="", choices=_SCENARIOS[:2], help="cost: this scenario")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=int, default=4)
     parser.add_argument("--queries", type=int, default=10_000_000)

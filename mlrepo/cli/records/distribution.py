@@ -128,9 +128,10 @@ def _percentiles(histogram: Histogram, room: int) -> Iterator[str]:
     """Yield the percentiles of a histogram in lines."""
     import textwrap
 
-    found = [f"p{share * 100:g}\xa0{_time(histogram.percentile(share))}" for share in _SHARES]
-    text = ", ".join([*found, f"longest\xa0{_time(histogram.longest)}"])
-    # A percentile and its value stay in one line.
+    found = [f"p{share * 100:g} {_time(histogram.percentile(share))}" for share in _SHARES]
+    found.append(f"longest {_time(histogram.longest)}")
+    # A percentile, its value and the unit stay in one line.
+    text = ", ".join(one.replace(" ", "\xa0") for one in found)
     for line in textwrap.wrap(text, room + _MARGIN - 4, break_on_hyphens=False):
         yield line.replace("\xa0", " ")
 
