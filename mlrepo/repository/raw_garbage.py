@@ -16,7 +16,7 @@ from mlrepo.errors import Busy, UserError
 from mlrepo.repository.damage import reference_names
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.git_trees import CommitTree
-from mlrepo.repository.history import digests_in, full_logs, recorded_runs
+from mlrepo.repository.history import digests_in, full_logs, readable_record, recorded_runs
 from mlrepo.repository.locks import locked
 from mlrepo.repository.raw_store import RawStore
 from mlrepo.repository.spool import Spool
@@ -65,6 +65,20 @@ def needed_logs(repository: ResultsRepository, leaving_out: Collection[str] = ()
             for sha256 in full_logs(repository, run)
         }
     )
+
+
+def recorded_logs(repository: ResultsRepository) -> dict[str, str]:
+    """Return the SHA-256 of every log that is kept in full, with its run's id or its file's path.
+
+    Unlike :func:`needed_logs`, it takes no digest for one that may be of something else.
+    """
+    return RawStore(repository.store / "raw").pinned() | {
+        log.full_sha256: run.run
+        for run in recorded_runs(repository, hidden=True)
+        if not run.curation.pruned and (record := readable_record(repository, run, {})) is not None
+        for log in record.logs.values()
+        if log.full_sha256
+    }
 
 
 def _selected(repository: ResultsRepository) -> dict[str, str]:

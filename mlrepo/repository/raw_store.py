@@ -60,7 +60,8 @@ class RawStore:
         if not kept.is_file():
             raise UserError(
                 f"The full log {sha256} is not kept on this machine.",
-                hint="It stays on the machine that ran the benchmark; export it there.",
+                hint="Export it on the machine that ran the benchmark; or `mlrepo raw fetch PLACE` "
+                "brings it, if `mlrepo raw push PLACE` copied it there.",
             )
         if sha256_file(kept) != sha256:
             raise UserError(f"{kept} is damaged: its SHA-256 is no longer its name.")

@@ -134,7 +134,9 @@ class _Sync:
     Attributes
     ----------
     at_hub:
-        All commits that the hub had in any round before a push of this one.
+        The commits of the hub's branches in any round.
+    pushed, sent:
+        The commits that the hub took, and those of which it did not say so.
     """
 
     repository: ResultsRepository
@@ -149,6 +151,7 @@ class _Sync:
     forwarded: dict[str, None] = field(default_factory=dict)
     merged: dict[str, MergedBranch] = field(default_factory=dict)
     pushed: dict[str, str] = field(default_factory=dict)
+    sent: dict[str, str] = field(default_factory=dict)
     waiting: set[str] = field(default_factory=set)
     kept: dict[str, Kept] = field(default_factory=dict)
     lifted: tuple[str, ...] = ()
@@ -226,7 +229,10 @@ class _Sync:
             plan.push[name] = ours
         elif gone:
             self._keep_deleted(name, ours, theirs)
-        elif ours != theirs:
+        elif ours == theirs:
+            if self.sent.get(name) == ours:  # the hub took it, and the answer was lost
+                self.pushed[name] = ours
+        else:
             stands = self._relation(name, ours, theirs)
             if stands is Relation.BEHIND:
                 plan.forward[name] = (ours, theirs)
@@ -338,6 +344,7 @@ class _Sync:
             self._keep(name, why, "nothing of this branch was pushed", refused=True)
         sent = {name: commit for name, commit in commits.items() if name not in unfit}
         self.waiting |= {*sent}
+        self.sent |= sent
         lost = False
         for name, done in self.place.push(sent).items() if sent else ():
             if done.outcome is PushOutcome.LOST:
@@ -378,13 +385,14 @@ class _Sync:
         return judged.messages
 
     def _report(self, known: list[str], problem: MlrepoError | None) -> SyncReport:
-        new = [oid for oid in self.at_hub if oid not in set(known)]
+        known_here, mine = set(known), set(self.pushed.values())
+        new = [oid for oid in self.at_hub if oid not in known_here]
         return SyncReport(
             hub=self.place.name,
             url=self.place.shown,
             contacted=not self.offline,
             came=traffic_of(self.repository, new, known),
-            went=traffic_of(self.repository, self.pushed.values(), [*self.at_hub]),
+            went=traffic_of(self.repository, mine, [oid for oid in self.at_hub if oid not in mine]),
             forwarded=tuple(self.forwarded),
             merged=tuple(self.merged.values()),
             pushed=tuple(name for name in self.pushed if name not in self.merged),

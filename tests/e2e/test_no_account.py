@@ -78,8 +78,8 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "run withdraw": ("latest", "--why", "as a test"),
     "experiment rename": ("box", "mine"),
     "export": ("out",),
-    "raw backup": ("backup",),
-    "raw restore": ("backup",),
+    "raw push": ("backup",),
+    "raw fetch": ("backup",),
     "from-ck": ("--env.CK_MLPERF_SUBMITTER=Acme",),
     "completion": ("bash",),
 }

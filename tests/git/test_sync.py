@@ -196,7 +196,7 @@ def test_all_goes_to_a_hub_that_is_new(team: Team, hub: Path, tmp_path: Path) ->
     sync(alpha)
     git(alpha.root, "remote", "set-url", "origin", make_bare(tmp_path / "new.git"))
     report = sync(alpha)
-    assert (report.pushed, report.went.runs) == (("exp/tuning",), 0)
+    assert (report.pushed, report.went.runs) == (("exp/tuning",), 1)
     assert tip(tmp_path / "new.git") == tip(alpha)
 
 

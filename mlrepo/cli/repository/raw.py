@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +15,8 @@ from mlrepo.cli.render import print_json, print_table
 from mlrepo.errors import UserError
 
 if TYPE_CHECKING:
-    from mlrepo.repository.raw_store import RawStore
+    from mlrepo.repository.discovery import ResultsRepository
+    from mlrepo.repository.raw_place import DirectoryPlace, LogPlace, RemotePlace
 
 
 @click.group("raw", cls=Group)
@@ -92,65 +95,178 @@ def export(run: str, output: Path | None) -> None:
         click.echo(f"wrote {target} ({log.full_size} bytes){ignored}")
 
 
-@command.command("backup")
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@command.command("push")
+@click.argument("place")
 @click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
-def backup(directory: Path, as_json: bool) -> int:
-    """Copy the full logs to a directory, such as one on another disk; each is verified.
+def push(place: str, as_json: bool) -> int:
+    """Copy the full logs to a directory or a URL, so that they are not on this machine only.
 
-    They are on this machine only: pushing and cloning takes the commits, not the full logs. Logs
-    that the directory has are compared and not copied again; nothing in it is deleted. Exit code:
-    1 if a log here is damaged.
+    Pushing and cloning takes the commits, not the full logs. PLACE is a directory, such as one on
+    another disk, or a URL that fsspec knows: s3://bucket/logs, gs://…, sftp://host/logs. Each log
+    is read back and compared with its SHA-256; what is there already is not copied again, and
+    nothing is overwritten or deleted. Exit code: 1 if a log here is damaged.
 
     \b
     Example:
-      mlrepo raw backup /mnt/backup/raw
+      mlrepo raw push /mnt/backup/raw
+      mlrepo raw push s3://our-bucket/full-logs
     """
     from mlrepo.repository.ignored import ignore_here
-    from mlrepo.repository.raw_store import RawStore
+    from mlrepo.repository.raw_place import DirectoryPlace, RemotePlace, place_named
 
     repository = current_repository()
-    code = _copy(
-        RawStore(repository.store / "raw"), RawStore(directory), directory, as_json=as_json
-    )
-    ignore_here(repository, directory)
+    target = place_named(place)
+    if isinstance(target, RemotePlace):
+        _refuse_early(repository, target)
+    code = _copy(_here(repository), target, target, as_json=as_json)
+    if isinstance(target, DirectoryPlace):
+        ignore_here(repository, target.root)
     return code
 
 
-@command.command("restore")
-@click.argument("directory", type=click.Path(file_okay=False, path_type=Path))
+@command.command("fetch")
+@click.argument("place")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option("--all", "everything", is_flag=True, help="Also logs that no run here needs.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was copied as JSON.")
-def restore(directory: Path, as_json: bool) -> int:
-    """Copy back the full logs that are missing or damaged here; each is verified.
+def fetch(place: str, runs: tuple[str, ...], everything: bool, as_json: bool) -> int:
+    """Copy the full logs of runs here from a directory or a URL; each is verified.
+
+    By default those that any run needs and that are missing or damaged here. Exit code: 1 if a log
+    in PLACE is damaged.
 
     \b
     Example:
-      mlrepo raw restore /mnt/backup/raw
+      mlrepo raw fetch /mnt/backup/raw
+      mlrepo raw fetch s3://our-bucket/full-logs 3fa9c1
     """
-    from mlrepo.repository.raw_store import RawStore
+    from mlrepo.repository.raw_garbage import recorded_logs
+    from mlrepo.repository.raw_place import DirectoryPlace, place_named
 
-    if not directory.is_dir():
+    repository = current_repository()
+    source = place_named(place)
+    if isinstance(source, DirectoryPlace) and not source.root.is_dir():
         raise UserError(
-            f"{directory} is not a directory.",
-            hint="Name the one of `mlrepo raw backup DIRECTORY`.",
+            f"{place} is not a directory.", hint="Name the one of `mlrepo raw push PLACE`."
         )
-    here = RawStore(current_repository().store / "raw")
-    return _copy(RawStore(directory), here, directory, as_json=as_json)
+    if runs and everything:
+        raise click.UsageError("RUN and --all exclude each other.")
+    only = None
+    if runs:
+        only = {sha256 for run in runs for sha256 in _full_logs_of(repository, run)}
+    elif not everything:
+        only = {*recorded_logs(repository), *source.pins()}
+    return _copy(source, _here(repository), source, only, as_json=as_json)
 
 
-def _copy(source: RawStore, target: RawStore, directory: Path, *, as_json: bool) -> int:
+@command.command("verify")
+@click.argument("place", required=False)
+@click.option("--json", "as_json", is_flag=True, help="Print the logs as JSON.")
+def verify(place: str | None, as_json: bool) -> int:
+    """Read every full log that a run needs, here and in a place, and compare it with its SHA-256.
+
+    Exit code: 1 if one is damaged or, with PLACE, is not there.
+
+    \b
+    Example:
+      mlrepo raw verify /mnt/backup/raw
+    """
+    from mlrepo.repository.raw_copy import LogState, verify_logs
+    from mlrepo.repository.raw_garbage import recorded_logs
+    from mlrepo.repository.raw_place import place_named
+
+    repository = current_repository()
+    there = None if place is None else place_named(place)
+    found = list(verify_logs(recorded_logs(repository), _here(repository), there))
+    code = 0 if all(one.is_safe for one in found) else 1
+    if as_json:
+        logs = [
+            {
+                "sha256": one.sha256,
+                "run": one.needed_by,
+                "here": one.here.value,
+                "there": one.there.value if one.there else None,
+            }
+            for one in found
+        ]
+        print_json("mlrepo.raw.verify/1", {"place": there and there.shown, "logs": logs})
+        return code
+    wrong = [one for one in found if not one.is_safe or one.here is not LogState.INTACT]
+    if wrong:
+        print_table(
+            ("RUN", "HERE", *(("THERE",) if there else ()), "SHA-256"),
+            [
+                (
+                    one.needed_by,
+                    one.here.value,
+                    *((one.there.value,) if one.there else ()),
+                    one.sha256,
+                )
+                for one in wrong
+            ],
+            drop=("SHA-256",),
+            tail="RUN",
+        )
+    here = sum(one.here is LogState.INTACT for one in found)
+    said = f"{_logs(len(found))} needed: {here} here"
+    if there is not None:
+        said += f", {sum(one.there is LogState.INTACT for one in found)} in {there.shown}"
+    click.echo(f"{said}, intact.")
+    return code
+
+
+def _here(repository: ResultsRepository) -> DirectoryPlace:
+    from mlrepo.repository.raw_place import DirectoryPlace
+
+    return DirectoryPlace(repository.store / "raw")
+
+
+def _full_logs_of(repository: ResultsRepository, run: str) -> list[str]:
+    from mlrepo.repository.history import find_run, full_logs
+
+    found = [sha256 for sha256 in full_logs(repository, find_run(repository, run)) if sha256]
+    if not found:
+        raise UserError(
+            f"No log of the run {run} was truncated; the commit holds them whole.",
+            hint="Leave the run out.",
+        )
+    return found
+
+
+def _refuse_early(repository: ResultsRepository, place: RemotePlace) -> None:
+    """Raise if an embargo keeps results from a place that may be public."""
+    import datetime
+
+    from mlrepo.guard.contents import refused_by
+    from mlrepo.guard.embargo import embargo_in_force
+
+    embargo = embargo_in_force(repository.root, os.environ)
+    if embargo.holds(place.url, datetime.datetime.now(datetime.UTC).date()):
+        raise UserError(refused_by(embargo, place.url, "full logs"), hint="Nothing has left.")
+
+
+def _copy(
+    source: LogPlace,
+    target: LogPlace,
+    place: LogPlace,
+    only: Collection[str] | None = None,
+    *,
+    as_json: bool,
+) -> int:
     from mlrepo.repository.raw_copy import copy_logs
 
-    done = copy_logs(source, target)
+    done = copy_logs(source, target, only)
     if as_json:
-        print_json("mlrepo.raw.copy/1", {"directory": str(directory.resolve()), **vars(done)})
+        print_json("mlrepo.raw.copy/2", {"place": place.shown, **vars(done)})
     else:
         click.echo(
-            f"copied {_logs(len(done.copied))} ({done.size} bytes) to {target.root}; "
+            f"copied {_logs(len(done.copied))} ({done.size} bytes) to {target.shown}; "
             f"{done.there} there already"
         )
     for sha256 in done.damaged:
-        click.echo(f"{source.root / sha256} is damaged: not copied", err=True)
+        click.echo(f"{source.shown}/{sha256} is damaged: not copied", err=True)
+    for sha256 in done.set_aside:
+        click.echo(f"{target.shown}/{sha256} was damaged: renamed, and copied again", err=True)
     return 1 if done.damaged else 0
 
 
