@@ -16,12 +16,12 @@ _DECISIVE = (FILE_NAME, "systems", "rounds")
 
 @dataclass(frozen=True)
 class Behind:
-    """The checked-out branch lacks commits of its upstream.
+    """A branch lacks commits of another: the checked-out one of its upstream, or the reverse.
 
     Attributes
     ----------
     branch, upstream:
-        Their short names: ``main``, ``origin/main``.
+        The short names of the one that lacks commits and of the other: ``main``, ``origin/main``.
     commits:
         How many it lacks.
     paths:
@@ -50,6 +50,15 @@ def behind_upstream(repository: ResultsRepository) -> Behind | None:
     None if it has no upstream, lacks nothing, or what it lacks changes neither settings nor
     descriptions of systems nor rounds.
     """
+    return _lacking(repository, reverse=False)
+
+
+def ahead_of_upstream(repository: ResultsRepository) -> Behind | None:
+    """Return what the upstream of the checked-out branch lacks; None as for the reverse."""
+    return _lacking(repository, reverse=True)
+
+
+def _lacking(repository: ResultsRepository, *, reverse: bool) -> Behind | None:
     import pygit2
 
     repo = repository.git
@@ -59,16 +68,17 @@ def behind_upstream(repository: ResultsRepository) -> Behind | None:
     upstream = branch.upstream
     if upstream is None:
         return None
-    here, there = repo.head.target, upstream.target
+    one, other = (upstream, branch) if reverse else (branch, upstream)
+    here, there = one.target, other.target
     commits = repo.ahead_behind(here, there)[1]
     base = repo.merge_base(here, there) if commits else None
     if base is None:
         return None
-    before, after = (repo[one].peel(pygit2.Commit).tree for one in (base, there))
+    before, after = (repo[each].peel(pygit2.Commit).tree for each in (base, there))
     paths = tuple(path for path in _DECISIVE if _id(before, path) != _id(after, path))
     if not paths:
         return None
-    return Behind(branch.branch_name, upstream.branch_name, commits, paths)
+    return Behind(one.branch_name, other.branch_name, commits, paths)
 
 
 def _id(tree: pygit2.Tree, name: str) -> str:

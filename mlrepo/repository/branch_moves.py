@@ -5,12 +5,14 @@ from __future__ import annotations
 from enum import Enum
 
 from mlrepo.repository.commits import MovedError, checked_out_in, move_branch, until_made
+from mlrepo.repository.damage import DamagedBranch
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.identity import Identity
 from mlrepo.repository.locks import locked
 from mlrepo.repository.process import git
 
 _LOCK_TIMEOUT = 60.0
+_READ_AGAIN = 3
 
 
 class Relation(Enum):
@@ -32,13 +34,29 @@ class Advance(Enum):
 
 
 def relation(repository: ResultsRepository, ours: str, theirs: str) -> Relation:
-    """Return how the commit ``ours`` stands to ``theirs``, both given in full."""
+    """Return how the commit ``ours`` stands to ``theirs``, both given in full.
+
+    Raises
+    ------
+    DamagedBranch
+        History between them cannot be read.
+    """
     import pygit2
 
     if ours == theirs:
         return Relation.SAME
     one, other = pygit2.Oid(hex=ours), pygit2.Oid(hex=theirs)
-    base = repository.git.merge_base(one, other)
+    for _ in range(_READ_AGAIN):
+        try:
+            base = repository.git.merge_base(one, other)
+            break
+        except (KeyError, pygit2.GitError):
+            repository.__dict__.pop("git", None)  # a gc may have removed the packs that it knows
+    else:
+        raise DamagedBranch(
+            f"The history between the commits {ours[:10]} and {theirs[:10]} cannot be read.",
+            hint="`mlrepo doctor` names what is damaged, and what may bring it back.",
+        )
     if base is None:
         return Relation.UNRELATED
     if base == one:

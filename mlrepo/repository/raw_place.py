@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[0-9a-f]{64}\Z")
 _PIN = ".origin"
 _PIECE = 1 << 20
+# Protocols of object stores: they need no directories, and a bucket is not made by a typing error.
+_BUCKETS = {"s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oss"}
 _LONGEST_PIN = 4096
 
 
@@ -220,7 +222,8 @@ class RemotePlace:
         system, path = self._found
         temporary = f"{path}/.{name}.{secrets.token_hex(4)}.part"
         with self._told("written to"):
-            system.makedirs(path, exist_ok=True)
+            if self.url.partition("://")[0].lower() not in _BUCKETS:
+                system.makedirs(path, exist_ok=True)
             try:
                 with system.open(temporary, "wb") as stream:
                     copied = _copy(source, stream)

@@ -76,9 +76,9 @@ def too_shallow(place: Exchange) -> tuple[str, str]:
     )
 
 
-def never_ends(place: Exchange, rounds: int) -> Busy:
+def never_ends(place: Exchange, rounds: int, said: str) -> Busy:
     """Return the error for a race that was lost too often."""
     return Busy(
-        f"Other clones pushed to {place.name} {rounds} times while this one merged.",
+        f"{rounds} pushes to {place.name} lost a race: {said or 'others were faster'}.",
         hint="Run `mlrepo sync` again.",
     )

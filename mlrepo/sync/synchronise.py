@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlrepo.curation.merge import ChangedByHand, MergeChange, compose_merge
-from mlrepo.errors import Busy, MlrepoError
+from mlrepo.errors import Busy, MlrepoError, RemoteUnavailable
 from mlrepo.guard.pushed import Update, judge_content
 from mlrepo.repository.branch_merge import MergeCommit, merge_tips
 from mlrepo.repository.branch_moves import (
@@ -24,11 +24,13 @@ from mlrepo.repository.branch_moves import (
 )
 from mlrepo.repository.bundle import Bundle
 from mlrepo.repository.commits import safely_published, until_made
+from mlrepo.repository.damage import DamagedBranch
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, is_experiment_name
-from mlrepo.repository.hub import HubBranches, PushOutcome, hub_named, wanted_others
+from mlrepo.repository.hub import HubBranches, Pushed, PushOutcome, hub_named, wanted_others
 from mlrepo.repository.identity import Identity, git_identity
 from mlrepo.repository.locks import locked
+from mlrepo.repository.process import GitError
 from mlrepo.repository.quarantine import Quarantine, quarantined
 from mlrepo.shell import quoted
 from mlrepo.sync.exchange import Exchange, Plan, never_ends, rewritten, too_shallow
@@ -155,6 +157,7 @@ class _Sync:
     waiting: set[str] = field(default_factory=set)
     kept: dict[str, Kept] = field(default_factory=dict)
     lifted: tuple[str, ...] = ()
+    last_said: str = ""
 
     def run(self) -> SyncReport:
         """Synchronise, and return what was done."""
@@ -177,7 +180,9 @@ class _Sync:
                 break
             time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.05 * 2**number)))
         else:
-            problem = problem or (never_ends(self.place, _ROUNDS) if self.waiting else None)
+            problem = problem or (
+                never_ends(self.place, _ROUNDS, self.last_said) if self.waiting else None
+            )
         if problem is not None and not self.began:
             raise problem
         return self._report(known, problem)
@@ -203,7 +208,10 @@ class _Sync:
         self.at_hub |= dict.fromkeys(fetched.values())
         plan = Plan()
         for name, ours in self._local().items():
-            self._sort(plan, name, ours, fetched.get(name, ""))
+            try:
+                self._sort(plan, name, ours, fetched.get(name, ""))
+            except DamagedBranch as error:
+                self._keep(name, error.message.rstrip("."), error.hint, refused=True)
         self._forward(plan.forward)
         if self.offline:
             self.waiting |= {*plan.push, *plan.diverged}
@@ -228,12 +236,12 @@ class _Sync:
         elif not theirs or (gone and self._is_new_hub):
             plan.push[name] = ours
         elif gone:
-            self._keep_deleted(name, ours, theirs)
+            self._keep_deleted(name, relation(self.repository, ours, theirs))
         elif ours == theirs:
             if self.sent.get(name) == ours:  # the hub took it, and the answer was lost
                 self.pushed[name] = ours
         else:
-            stands = self._relation(name, ours, theirs)
+            stands = relation(self.repository, ours, theirs)
             if stands is Relation.BEHIND:
                 plan.forward[name] = (ours, theirs)
             elif stands is Relation.AHEAD:
@@ -248,8 +256,7 @@ class _Sync:
         """Whether the hub is empty: then nobody deleted anything there."""
         return not (self.there.experiments or self.there.others)
 
-    def _keep_deleted(self, name: str, ours: str, theirs: str) -> None:
-        stands = self._relation(name, ours, theirs)
+    def _keep_deleted(self, name: str, stands: Relation) -> None:
         more = stands not in (Relation.SAME, Relation.BEHIND)
         also = ", and it has runs or decisions here that were never there" if more else ""
         self._keep(
@@ -258,14 +265,6 @@ class _Sync:
             f"`git push {quoted(self.place.name)} {quoted(name)}` brings it back there; "
             f"`git branch -D {quoted(name)}` deletes it here",
             refused=more,
-        )
-
-    def _relation(self, name: str, ours: str, theirs: str) -> Relation:
-        return until_made(
-            self.repository,
-            f"refs/heads/{name}",
-            lambda: relation(self.repository, ours, theirs),
-            kept=_AGAIN,
         )
 
     def _keep(self, name: str, why: str, hint: str, *, refused: bool = False) -> None:
@@ -346,9 +345,9 @@ class _Sync:
         self.waiting |= {*sent}
         self.sent |= sent
         lost = False
-        for name, done in self.place.push(sent).items() if sent else ():
+        for name, done in self._send(sent).items() if sent else ():
             if done.outcome is PushOutcome.LOST:
-                lost = True
+                lost, self.last_said = True, done.said
                 continue
             self.waiting.discard(name)
             if done.outcome is PushOutcome.REFUSED:
@@ -360,6 +359,27 @@ class _Sync:
                 self.merged[name] = MergedBranch(name, sent[name], one.change.replaced)
                 self._move(name, str(one.ours), sent[name])
         return lost
+
+    def _send(self, commits: Mapping[str, str]) -> dict[str, Pushed]:
+        """Push; if Git fails, branch by branch: one of them may be damaged."""
+        try:
+            return self.place.push(commits)
+        except RemoteUnavailable:
+            raise
+        except MlrepoError:
+            if len(commits) == 1:
+                raise
+        done: dict[str, Pushed] = {}
+        for name, commit in commits.items():
+            try:
+                done |= self.place.push({name: commit})
+            except RemoteUnavailable:
+                raise
+            except MlrepoError as error:
+                lost = isinstance(error, Busy)
+                outcome = PushOutcome.LOST if lost else PushOutcome.REFUSED
+                done[name] = Pushed(outcome, error.message)
+        return done
 
     def _unfit(self, commits: Mapping[str, str]) -> dict[str, str]:
         """Return why branches may not leave: a secret, a large file, an embargo."""
@@ -374,13 +394,17 @@ class _Sync:
         return {name: " ".join(messages) for name, messages in found.items() if messages}
 
     def _judge(self, updates: Iterable[Update]) -> tuple[str, ...]:
-        judged = judge_content(
-            self.repository.root,
-            self.place.name,
-            self.place.push_url,
-            [*updates],
-            self.environ,
-        )
+        """Return what keeps updates from leaving: also what cannot be read, and so not searched."""
+        try:
+            judged = judge_content(
+                self.repository.root,
+                self.place.name,
+                self.place.push_url,
+                [*updates],
+                self.environ,
+            )
+        except GitError as error:
+            return (error.message,)
         self.lifted = judged.lifted
         return judged.messages
 

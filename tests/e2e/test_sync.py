@@ -103,3 +103,18 @@ def test_a_bundle_by_the_command(team: Team, tmp_path: Path) -> None:
     mlrepo(beta.root, "log").says("20261123T000000Z-000000")
     (tmp_path / "team.bundle").write_text("nonsense")
     mlrepo(beta.root, "sync", "--bundle", "../team.bundle", code=2).says("cannot be read")
+
+
+def test_settings_and_descriptions_that_are_not_shared_are_named(team: Team) -> None:
+    """They are on ``main``, which people push and pull themselves."""
+    alpha, beta = team("alpha"), team("beta")
+    (alpha.root / "systems" / "alpha").mkdir(parents=True)
+    (alpha.root / "systems" / "alpha" / "system.json").write_text("{}")
+    git(alpha.root, "add", "systems")
+    git(alpha.root, "commit", "--quiet", "--no-verify", "-m", "Describe alpha")
+    line = "origin/main lacks 1 commit of main, which changes systems: `git push` shares them."
+    mlrepo(alpha.root, "sync").says(line)
+    git(alpha.root, "push", "--quiet", "--no-verify")
+    mlrepo(beta.root, "sync").says("main lacks 1 commit of origin/main", "`git pull` takes them")
+    git(beta.root, "pull", "--quiet")
+    assert mlrepo(beta.root, "sync").err == ""

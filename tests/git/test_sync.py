@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -397,3 +398,32 @@ def test_different_results_of_one_system_are_merged_with_its_newest_description(
     assert all(f"resnet50/{name}/" in listed for name in ("Offline", "MultiStream", "SingleStream"))
     system = git(beta.root, "show", "exp/tuning:closed/Acme/systems/alpha-onnx.json")
     assert "1.33" in system
+
+
+def test_a_damaged_branch_stops_only_itself(team: Team, hub: Path) -> None:
+    """A lost commit, a lost log: the others go."""
+    alpha = team("alpha")
+    for number, name in enumerate(("good", "lost", "torn", "broken")):
+        record(alpha, number, Experiment(name))
+    sync(alpha)
+    for number, name in enumerate(("good", "lost", "torn"), start=10):
+        record(alpha, number, Experiment(name))
+    (alpha.common_dir / "refs/heads/exp/broken").write_text("")
+    _lose(alpha, "exp/lost")
+    _lose(alpha, f"exp/torn:runs/{sample_run_id(12)}/console.txt")
+    report = try_sync(alpha)
+    assert report.pushed == ("exp/good",)
+    assert {one.branch for one in report.kept if one.refused} == {"exp/lost", "exp/torn"}
+    assert tip(hub, "exp/good") == tip(alpha, "exp/good")
+
+
+def _lose(machine: ResultsRepository, name: str) -> None:
+    """Delete one object: the packs are unpacked first."""
+    packs = machine.common_dir / "objects" / "pack"
+    for pack in packs.glob("*.pack"):
+        data = pack.read_bytes()
+        for file in packs.glob(f"{pack.stem}.*"):
+            file.unlink()
+        subprocess.run(["git", "unpack-objects", "-q"], cwd=machine.root, input=data, check=True)
+    oid = git(machine.root, "rev-parse", name).strip()
+    (machine.common_dir / "objects" / oid[:2] / oid[2:]).unlink()

@@ -13,6 +13,7 @@ from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.render import print_json, print_table, style
 
 if TYPE_CHECKING:
+    from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.sync.report import SyncReport, Traffic
 
 
@@ -54,7 +55,7 @@ def command(hub: str | None, bundle: Path | None, offline: bool, as_json: bool) 
         print_json("mlrepo.sync/1", _values(report))
     else:
         _print(report)
-        _print_upstream()
+        _print_upstream(repository)
     if report.problem is not None:
         raise report.problem
     return 0 if report.complete else 1
@@ -92,13 +93,15 @@ def _print(report: SyncReport) -> None:
             click.echo(f"Nothing new: {report.hub} ({report.url}) has {agree}.")
 
 
-def _print_upstream() -> None:
-    """Say when the checked-out branch, with settings and descriptions, is behind."""
-    from mlrepo.repository.behind import behind_upstream
+def _print_upstream(repository: ResultsRepository) -> None:
+    """Say if settings and descriptions of the checked-out branch are not those of its upstream."""
+    from mlrepo.repository.behind import ahead_of_upstream, behind_upstream
 
-    behind = behind_upstream(current_repository())
+    behind, ahead = behind_upstream(repository), ahead_of_upstream(repository)
     if behind is not None:
         click.echo(f"{behind}: `git pull` takes them.", err=True)
+    if ahead is not None:
+        click.echo(f"{ahead}: `git push` shares them.", err=True)
 
 
 def _machines(came: Traffic, went: Traffic) -> list[tuple[str, int, int]]:

@@ -55,7 +55,7 @@ JOURNEYS = (
         "guides/team.md",
         "the runs of another machine in one's own repository",
         ("One hub", "Each machine", "Together"),
-        9,
+        11,
     ),
     Journey("guides/reviewer.md", "a review to paste", ("One command",), 1),
     Journey("guides/researcher.md", "two versions compared", ("Before and after",), 4),
