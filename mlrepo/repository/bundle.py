@@ -48,6 +48,16 @@ class Bundle:
         return str(self.path)
 
     @property
+    def source(self) -> str:
+        """Its path: what `git fetch` takes."""
+        return str(self.path)
+
+    @property
+    def notes_deletions(self) -> bool:
+        """No: a file that lacks a branch is another file, of whatever name."""
+        return False
+
+    @property
     def push_url(self) -> str:
         """No URL: it is a file of the user's own."""
         return ""

@@ -92,6 +92,16 @@ class Hub:
         return shown_url(self.url)
 
     @property
+    def source(self) -> str:
+        """Its name: what `git fetch` takes."""
+        return self.name
+
+    @property
+    def notes_deletions(self) -> bool:
+        """Yes: a branch that was there and is not was deleted by somebody."""
+        return True
+
+    @property
     def prefix(self) -> str:
         """The beginning of the full names of its fetched branches."""
         return f"refs/remotes/{self.name}/"
@@ -261,6 +271,11 @@ def hub_named(repository: ResultsRepository, name: str) -> Hub:
             hint=f"{others}`git remote add {quoted(name)} URL` adds it; without a server, `mlrepo "
             "sync --bundle FILE` exchanges runs by a file.",
         ) from error
+    if "://" not in url and (file := repository.root / url).is_file():
+        raise UserError(
+            f"The remote {name!r} is the file {file}, which Git only reads.",
+            hint=f"`mlrepo sync --bundle {quoted(str(file))}` exchanges runs by it.",
+        )
     return Hub(repository, name, url, push_url)
 
 

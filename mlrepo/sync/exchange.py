@@ -27,6 +27,14 @@ class Exchange(Protocol):
         """The beginning of the full names of its fetched branches."""
 
     @property
+    def source(self) -> str:
+        """What `git fetch` takes for it."""
+
+    @property
+    def notes_deletions(self) -> bool:
+        """Whether a branch that was there and is not was deleted by somebody."""
+
+    @property
     def push_url(self) -> str:
         """Where pushes go, for the embargo."""
 
@@ -64,7 +72,7 @@ def rewritten(place: Exchange, name: str) -> tuple[str, str]:
     return (
         f"{place.name} has another history of it than before: somebody rewrote it",
         "ask who did, and why. To take theirs: "
-        f"`git fetch {quoted(place.name)} +refs/heads/{quoted(name)}:{quoted(theirs)}`",
+        f"`git fetch {quoted(place.source)} +refs/heads/{quoted(name)}:{quoted(theirs)}`",
     )
 
 
@@ -72,7 +80,7 @@ def too_shallow(place: Exchange) -> tuple[str, str]:
     """Return why a branch cannot be merged in a shallow clone, and what to do."""
     return (
         "this clone is shallow and does not reach back to where the two began",
-        f"`git fetch --unshallow {quoted(place.name)}`, then `mlrepo sync`",
+        f"`git fetch --unshallow {quoted(place.source)}`, then `mlrepo sync`",
     )
 
 

@@ -233,7 +233,7 @@ class _Sync:
         gone = not self.offline and name.removeprefix("exp/") not in self.there.experiments
         if name in self.changed_there:
             self._keep(name, *rewritten(self.place, name), refused=True)
-        elif not theirs or (gone and self._is_new_hub):
+        elif not theirs or (gone and not self._notes_deletions):
             plan.push[name] = ours
         elif gone:
             self._keep_deleted(name, relation(self.repository, ours, theirs))
@@ -252,9 +252,9 @@ class _Sync:
                 plan.diverged[name] = (ours, theirs)
 
     @property
-    def _is_new_hub(self) -> bool:
-        """Whether the hub is empty: then nobody deleted anything there."""
-        return not (self.there.experiments or self.there.others)
+    def _notes_deletions(self) -> bool:
+        """Whether a branch that is gone was deleted; an empty hub is a new one."""
+        return self.place.notes_deletions and bool(self.there.experiments or self.there.others)
 
     def _keep_deleted(self, name: str, stands: Relation) -> None:
         more = stands not in (Relation.SAME, Relation.BEHIND)

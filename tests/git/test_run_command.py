@@ -40,7 +40,7 @@ def test_a_withdrawal_says_where_it_is_recorded_and_what_it_changes(
     assert code == 0
     assert f"Withdrew {second}" in out
     assert f"performance/run_1 has {first} now, instead of {second}." in out
-    assert "git push origin exp/tuning" in out
+    assert "Others see it after `mlrepo sync`." in out
     code, out, _ = _mlrepo(here, monkeypatch, capsys, "run", "withdraw", second, "--why", "again")
     assert (code, out) == (0, f"{second} was withdrawn before: the fan broke.\n")
     code, out, _ = _mlrepo(here, monkeypatch, capsys, "log", "--withdrawn", "--json")

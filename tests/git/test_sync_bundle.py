@@ -12,7 +12,7 @@ from mlrepo.errors import UserError
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.sync.report import SyncReport
-from mlrepo.sync.synchronise import synchronise_by_bundle
+from mlrepo.sync.synchronise import synchronise, synchronise_by_bundle
 from tests.curated import counting
 from tests.machines_of_a_team import make_machine, record, tip, tree
 from tests.samples import git
@@ -71,6 +71,32 @@ def test_a_clone_in_between_passes_on_what_is_not_its_own(team: Team, tmp_path: 
     _sync(middle, tmp_path / "two.bundle")
     assert _sync(beta, tmp_path / "two.bundle").came.runs == 1
     assert counting(find_repository(beta.root)) == [run]
+
+
+def test_another_file_of_the_same_name_gets_all(team: Team, tmp_path: Path) -> None:
+    """On a second stick that somebody else began: nobody deleted anything."""
+    alpha, beta = team("alpha"), team("beta")
+    sticks = [tmp_path / name / "team.bundle" for name in ("one", "two")]
+    for stick in sticks:
+        stick.parent.mkdir()
+    record(alpha, 0)
+    record(beta, 1, Experiment("beta"))
+    _sync(alpha, sticks[0])
+    _sync(beta, sticks[1])
+    assert (report := _sync(alpha, sticks[1])).pushed == ("exp/tuning",)
+    assert report.kept == ()
+    assert _sync(beta, sticks[1]).came.runs == 1
+
+
+def test_a_clone_of_a_file_is_told_to_exchange_by_it(team: Team, tmp_path: Path) -> None:
+    """Git fetches from such a remote, and cannot push."""
+    alpha = team("alpha")
+    record(alpha, 0)
+    _sync(alpha, tmp_path / "team.bundle")
+    beta = make_machine(tmp_path / "team.bundle", tmp_path / "beta")
+    with pytest.raises(UserError, match="which Git only reads") as refused:
+        synchronise(beta, "origin", dict(os.environ))
+    assert f"`mlrepo sync --bundle {tmp_path}/team.bundle`" in refused.value.hint
 
 
 def test_both_sides_merged_apart_have_the_same_tree(team: Team, tmp_path: Path) -> None:

@@ -232,9 +232,8 @@ def _decide(
         click.echo(f"  recorded as {branch.commit[:10]} on {branch.branch}")
         for replaced in branch.replaced:
             click.echo(f"  {said_replaced(replaced)}")
-    for branch in done.branches:
-        for remote in branch.published:
-            click.echo(f"Others see it after: git push {remote} {branch.branch}")
+    if any(branch.published for branch in done.branches):
+        click.echo("Others see it after `mlrepo sync`.")
     for round_, ids in selected.items():
         click.echo(
             f"Selected for {round_}: {', '.join(ids)}. `mlrepo select` decides the results anew."

@@ -70,9 +70,8 @@ def command(dry_run: bool, days: float, yes: bool, as_json: bool) -> None:
     click.echo(f"Pruned {runs} and {logs}, {readable_size(done.logs.size)}.")
     for branch in done.decision.branches:
         click.echo(f"  recorded as {branch.commit[:10]} on {branch.branch}")
-    for branch in done.decision.branches:
-        for remote in branch.published:
-            click.echo(f"Others see it after: git push {remote} {branch.branch}")
+    if any(branch.published for branch in done.decision.branches):
+        click.echo("Others see it after `mlrepo sync`.")
 
 
 def _print(found: Prunable, days: float) -> None:
