@@ -1,19 +1,19 @@
 """False alarms and found regressions of ``--gate`` (bounds: at most 5 %, at least 95 %).
 
     python -m benchmarks.gate simulate [--cases 3000]
-    python -m benchmarks.gate measure DIR [--minutes 2.5] [--sets 25] [--count 20000]
-    python -m benchmarks.gate judge DIR
+    python -m benchmarks.gate measure DIR [--minutes 2.5] [--sets 25] [--count 4000]
+    python -m benchmarks.gate judge DIR [--metric 50.00_percentile_latency]
 
 ``simulate`` draws results, makes records of them, and judges them by the code of ``mlrepo compare``
 and ``mlrepo trend``: a configuration with itself, and with one that is 5 % slower, with normal
 noise, skewed noise, and outliers.
 
-``measure`` records sets of five runs of ``digits`` on this machine, in turns as it is and 5 %
-slower (:mod:`benchmarks.slowed`), until there are ``--sets`` of each or the time is over; called
-again, it goes on. ``judge`` judges pairs of sets as ``mlrepo compare --gate`` does: all pairs of
-two sets as they are, of which none is a regression (25 sets are 300 pairs), and as many of one as
-it is with a slower one. A set is compared with sets before and after it, as in a repository whose
-machine drifts.
+``measure`` records sets of five SingleStream runs of ``digits`` on this machine, in turns as it is
+and 5 % slower (:mod:`benchmarks.slowed`), until there are ``--sets`` of each or the time is over;
+called again, it goes on. ``judge`` judges pairs of sets as ``mlrepo compare --gate`` does: all
+pairs of two sets as they are, of which none is a regression (25 sets are 300 pairs), and as many of
+one as it is with a slower one. A set is compared with sets before and after it, as in a repository
+whose machine drifts.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from typing import Protocol
 from benchmarks.slowed import LONGER
 from mlrepo.record import Metric, RunRecord
 from mlrepo.report.comparison import compare, judge
-from mlrepo.report.gate import NOT_JUDGED, PASSED, REGRESSED, parse_limit
+from mlrepo.report.gate import NOT_JUDGED, PASSED, REGRESSED, RESULT, parse_limit
 from mlrepo.report.reported import ReportedRun
 from mlrepo.report.sides import Side
 from mlrepo.report.trend import find_trends, judge_trend
@@ -92,16 +92,17 @@ def main() -> None:
     measured.add_argument("directory", type=Path)
     measured.add_argument("--minutes", type=float, default=2.5)
     measured.add_argument("--sets", type=int, default=25)
-    measured.add_argument("--count", type=int, default=20_000)
+    measured.add_argument("--count", type=int, default=4000)
     judged = commands.add_parser("judge")
     judged.add_argument("directory", type=Path)
+    judged.add_argument("--metric", default=RESULT)
     asked = parser.parse_args()
     if asked.command == "simulate":
         simulate(asked.cases)
     elif asked.command == "measure":
         measure(asked.directory, asked.minutes, asked.sets, asked.count)
     else:
-        judge_sets(asked.directory)
+        judge_sets(asked.directory, asked.metric)
 
 
 def simulate(cases: int) -> None:
@@ -175,6 +176,7 @@ def _trend(before: Sequence[float], after: Sequence[float]) -> Iterator[tuple[fl
 def measure(directory: Path, minutes: float, sets: int, count: int) -> None:
     """Record sets of runs in a repository, until there are enough or the time is over."""
     begin = time.monotonic()
+    directory = directory.resolve()
     root = directory / "results"
     plugin = directory / "plugin" / "slowed-1.0.dist-info"
     if not root.exists():
@@ -190,12 +192,14 @@ def measure(directory: Path, minutes: float, sets: int, count: int) -> None:
         if number >= sets:
             break
         # In turns, so that a drift of the machine is in both.
-        for kind, longer in (("same", 0.0), ("slow", _LOSS / (1 - _LOSS))):
+        for kind in ("same", "slow"):
+            first = next(iter(_sets(directory, "same").values()), [0.0])
+            longer = _LOSS * fmean(first) / 1000 if kind == "slow" else 0.0
             _run(
                 directory,
                 root,
                 *("bench", "run", "--benchmark", "digits", "--backend", "slowed"),
-                *("--scenario", "Offline", "--mode", "performance", "--threads", "1"),
+                *("--scenario", "SingleStream", "--mode", "performance", "--threads", "1"),
                 *("--count", str(count), "--repeat", str(_RUNS), "--tag", f"{kind}-{number:03}"),
                 **{LONGER: str(longer)},
             )
@@ -216,9 +220,12 @@ def _run(directory: Path, cwd: Path, *arguments: str, **variables: str) -> str:
     return done.stdout
 
 
-def _sets(directory: Path, kind: str) -> dict[str, list[float]]:
-    """Return the results of each set that is whole, by its tag."""
+def _sets(directory: Path, kind: str, metric: str = RESULT) -> dict[str, list[float]]:
+    """Return the figures of each set that is whole, by its tag."""
     listed = json.loads(_run(directory, directory / "results", "log", "--json"))["runs"]
+    for run in listed:
+        if metric != RESULT:
+            run["result"] = run["metrics"][metric]
     found: dict[str, list[float]] = {}
     for run in listed:
         for tag in run["tags"]:
@@ -227,25 +234,26 @@ def _sets(directory: Path, kind: str) -> dict[str, list[float]]:
     return {tag: found[tag] for tag in sorted(found) if len(found[tag]) == _RUNS}
 
 
-def judge_sets(directory: Path) -> None:
+def judge_sets(directory: Path, metric: str) -> None:
     """Print how many pairs of sets the gate calls a regression, and the noise of the runs."""
+    directory = directory.resolve()
     os.chdir(directory / "results")
-    same, slow = _sets(directory, "same"), _sets(directory, "slow")
+    same, slow = (_sets(directory, kind, metric) for kind in ("same", "slow"))
     noise = [stdev(values) / fmean(values) for values in same.values()]
     between = stdev(map(fmean, same.values())) / fmean(map(fmean, same.values()))
-    loss = 1 - fmean(map(fmean, slow.values())) / fmean(map(fmean, same.values()))
+    loss = fmean(map(fmean, slow.values())) / fmean(map(fmean, same.values())) - 1
     print(
         f"{len(same)} sets of {_RUNS}: noise of a run {100 * fmean(noise):.2f} %, of a set's mean "
         f"{100 * between:.2f} %; the slowed ones are {100 * loss:.2f} % slower"
     )
     pairs = list(itertools.combinations(same, 2))
-    _judge_pairs("a configuration with itself", pairs)
+    _judge_pairs("a configuration with itself", pairs, metric)
     others = list(itertools.product(same, slow))
     random.Random(7).shuffle(others)
-    _judge_pairs("with one that is 5 % slower", others[: len(pairs)])
+    _judge_pairs("with one that is 5 % slower", others[: len(pairs)], metric)
 
 
-def _judge_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> None:
+def _judge_pairs(name: str, pairs: Sequence[tuple[str, str]], metric: str) -> None:
     from mlrepo.report.sides import find_side
     from mlrepo.repository.discovery import find_repository
 
@@ -255,7 +263,7 @@ def _judge_pairs(name: str, pairs: Sequence[tuple[str, str]]) -> None:
     }
     for limit in (_LIMIT, 0.0):
         states = Counter(
-            judge(compare([kept[one], kept[other]], repository.rounds)[0], limit)[0].state
+            judge(compare([kept[one], kept[other]], repository.rounds)[0], limit, metric)[0].state
             for one, other in pairs
         )
         print(
