@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo.differences import asked_settings, machine
 from mlrepo.errors import UserError
-from mlrepo.record import NO_RESULT_TAGS, VALID
+from mlrepo.record import NO_RESULT_TAGS, SWEEP_TAG, VALID
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_tips
 from mlrepo.repository.history import (
@@ -63,7 +63,9 @@ def find_side(repository: ResultsRepository, text: str) -> Side:
     """
     if text.startswith(TAG_PREFIX):
         tag = text.removeprefix(TAG_PREFIX)
-        return _gather(repository, text, lambda run: tag in run.trailer("Tags").split(","))
+        # Points of a sweep are no results, but can be asked for.
+        none = NO_RESULT_TAGS - {SWEEP_TAG}
+        return _gather(repository, text, lambda run: tag in run.tags, none=none)
     if "/results/" in text:
         path = text.strip("/")
         return _gather(repository, text, lambda run: _stands_in(run, path))
@@ -84,12 +86,13 @@ def _gather(
     text: str,
     matches: Callable[[RecordedRun], bool] = lambda run: True,
     experiment: Experiment | None = None,
+    none: frozenset[str] = NO_RESULT_TAGS,
 ) -> Side:
     found: dict[Kind, list[RunRecord]] = {}
     unreadable: dict[str, str] = {}
     left_out: dict[Kind, Counter[str]] = {}
     for run in recorded_runs(repository, experiment):
-        if not NO_RESULT_TAGS.isdisjoint(run.tags) or not matches(run):
+        if not none.isdisjoint(run.tags) or not matches(run):
             continue
         left = left_out.setdefault(_kind(run), Counter())
         if run.trailer("Validity") != VALID:

@@ -35,16 +35,19 @@ class Ended:
     sweep: Sweep
     made: SweepRun
     runs: list[ConcludedRun] = field(default_factory=list)
-    not_run: dict[str, tuple[SweepCell, str]] = field(default_factory=dict)
+    not_run: dict[str, str] = field(default_factory=dict)
+    tried: dict[str, Mapping[str, str]] = field(default_factory=dict)
 
     def add(self, cell: SweepCell, outcome: Outcome) -> None:
         """Note how a run ended."""
+        self.tried[cell.key] = cell.values
         if isinstance(outcome, ConcludedRun):
             self.runs.append(outcome)
             self.not_run.pop(cell.key, None)
         else:
-            why = outcome.why if isinstance(outcome, Skipped) else outcome.message
-            self.not_run[cell.key] = (cell, why)
+            self.not_run[cell.key] = (
+                outcome.why if isinstance(outcome, Skipped) else outcome.message
+            )
 
     @property
     def left(self) -> int:
@@ -64,7 +67,7 @@ class Ended:
     @cached_property
     def cells(self) -> dict[str, Mapping[str, str]]:
         """The values of every cell, those of further points among them, by key."""
-        found = {one.cell.key: one.cell.values for one in self.sweep.cells}
+        found = {one.cell.key: one.cell.values for one in self.sweep.cells} | self.tried
         for curve in self.curves:
             found |= curve.cells_by_key()
         return found
@@ -109,7 +112,7 @@ class Ended:
             words = self.words(values)
             runs = self.journal.failed(key)
             if key in self.not_run:
-                found.append((words, "", self.not_run[key][1]))
+                found.append((words, "", self.not_run[key]))
             elif runs and key not in self.measured:
                 record = self.journal.record(runs[0])
                 why = self.journal.unreadable
