@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -19,6 +21,7 @@ from tests.fast_import import import_commits, import_runs
 from tests.repeated_runs import RepeatedRuns
 from tests.samples import git
 
+_RECORDED = Path(__file__).parents[1] / "recorded" / "runs"
 _BLOCKS = set("▁▂▃▄▅▆▇█")
 _NEW = {"commit": "b" * 40}
 
@@ -262,6 +265,24 @@ def test_records_that_cannot_be_read_are_named(show: Show, results: ResultsRepos
     done = show([], "--gate", "3%")
     assert done.code == 1
     assert bad.run in done.err
+
+
+def test_runs_of_older_versions_are_shown(show: Show, results: ResultsRepository) -> None:
+    """Records of schema 1, as mlrepo wrote them; each configuration has its trend."""
+    commits = []
+    for path in sorted(_RECORDED.glob("*.json")):
+        content = path.read_bytes()
+        run = json.loads(content)["run"]
+        commits.append(("old", run, path.with_suffix(".message").read_text(), content))
+    import_commits(results.root, commits)
+    done = show([], "--gate", "3%")
+    assert done.code == 0
+    assert done.err == ""
+    assert "digits Offline performance on box, onnx fp32" in done.out
+    assert "passed" not in done.out
+    assert main(["report", "--format", "csv", "--out", "runs.csv"]) == 0
+    with (results.root / "runs.csv").open(newline="") as file:
+        assert [row["run"] for row in csv.DictReader(file)] == [run for _, run, _, _ in commits]
 
 
 def test_it_is_readable_at_60_columns(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:

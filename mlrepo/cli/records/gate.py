@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlrepo.report.gate import GateVerdict
     from mlrepo.repository.discovery import ResultsRepository
 
+_ORDER = ("not judged", "passed", "regressed")
 _LEVELS = {"regressed": "error", "not judged": "warning"}
 
 
@@ -113,7 +114,8 @@ def announce(
 
         write_output(repository, junit, junit_report(command, verdicts), "--junit")
     if not as_json:
-        for verdict in verdicts:
+        # The last lines are those that are seen.
+        for verdict in sorted(verdicts, key=lambda one: _ORDER.index(one.state)):
             said = {REGRESSED: "REGRESSION", NOT_JUDGED: "not judged"}.get(verdict.state, "passed")
             colour = {REGRESSED: "red", NOT_JUDGED: "yellow"}.get(verdict.state, "green")
             gate = f"gate of {100 * limit:g} %"
