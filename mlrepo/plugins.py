@@ -29,6 +29,7 @@ OWN = {
     },
     ENGINES: {
         "local": "mlrepo.engines.local:LocalEngine",
+        "parsl": "mlrepo.engines.parsl:ParslEngine",
         "slurm": "mlrepo.engines.slurm:SlurmEngine",
     },
     WORKLOADS: {

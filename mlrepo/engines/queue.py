@@ -24,6 +24,7 @@ from mlrepo.repository.files import write_atomically
 from mlrepo.repository.locks import hold_if_free, locked
 
 NOTICE_SECONDS = 120.0
+KILLED = "the process of the queue was killed"
 _KEPT = 500
 _LOCK_SECONDS = 30.0
 # A process that ends holds the lock for a moment after it has found the queue empty.
@@ -63,6 +64,10 @@ class Queue:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 raw = json.loads((self.root / f"{number}.json").read_text(encoding="utf-8"))
                 yield QueuedJob(number, raw["name"], float(raw["seconds"]), raw["log"])
+
+    def open_entries(self) -> list[QueuedJob]:
+        """Return the entries that have not ended."""
+        return [one for one in self.entries() if self.ended(one.number) is None]
 
     def ended(self, number: int) -> str | None:
         """Return how an entry ended, or None."""
@@ -107,10 +112,10 @@ class Queue:
         lock.close()
         return False
 
-    def start(self) -> None:
-        """Start the process that works on the queue; it ends at once if there is one."""
+    def start(self, module: str, *arguments: str) -> None:
+        """Start a process that works on the queue; it ends soon if there is one already."""
         subprocess.Popen(
-            [sys.executable, "-P", "-m", "mlrepo.engines.queue", str(self.root)],
+            [sys.executable, "-P", "-m", module, str(self.root), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -138,19 +143,30 @@ class Queue:
                     (self.root / f"{number}.{kind}").unlink(missing_ok=True)
 
 
-def work(root: Path) -> None:
-    """Run the entries of a queue until none is left."""
-    queue = Queue(root)
+@contextlib.contextmanager
+def working_on(queue: Queue) -> Iterator[bool]:
+    """Hold the queue while working on it; False if another process does and goes on doing so.
+
+    What a process that was killed had begun has ended.
+    """
     deadline = time.monotonic() + _TURN_SECONDS
-    while (lock := hold_if_free(root / "worker.lock")) is None:
+    while (lock := hold_if_free(queue.root / "worker.lock")) is None:
         if time.monotonic() > deadline:
+            yield False
             return
         time.sleep(0.05)
     with lock:
-        for entry in queue.entries():  # of one that was killed
+        for entry in queue.entries():
             if queue.running(entry.number):
-                queue.end(entry.number, "the process of the queue was killed")
-        while entries := [one for one in queue.entries() if queue.ended(one.number) is None]:
+                queue.end(entry.number, KILLED)
+        yield True
+
+
+def work(root: Path) -> None:
+    """Run the entries of a queue, one after the other, until none is left."""
+    queue = Queue(root)
+    with working_on(queue) as mine:
+        while mine and (entries := queue.open_entries()):
             if queue.begin(entries[0].number):
                 queue.end(entries[0].number, _run(queue, entries[0]))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from mlrepo.curation.withdraw import withdraw
 from mlrepo.jobs.spec import TAG, JobRun, is_job_id
 from mlrepo.record import PROBE_TAG, VALID
 from mlrepo.repository.discovery import ResultsRepository
@@ -62,6 +61,8 @@ def withdraw_repeated(repository: ResultsRepository, mine: Sequence[str]) -> Ite
     """
     if not mine:
         return
+    from mlrepo.curation.withdraw import withdraw  # slow to import, and `status` needs it not
+
     for job, runs in runs_of_jobs(repository).items():
         done = counted(run for run in runs if run.run not in mine)
         for run in runs:

@@ -189,7 +189,7 @@ class JobOnNode:
     def _refuse_company(self) -> None:
         """Refuse a node that other jobs of Slurm use, if the job is to have it alone."""
         job = self.environ.get("SLURM_JOB_ID", "")
-        if not job or self.spec.engine != "slurm":
+        if not job:
             return
         others = others_on_node(self.node, job)
         if others is None:

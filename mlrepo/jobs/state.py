@@ -134,9 +134,8 @@ def _state(
     if last is None:
         return state(WAITING, "not submitted yet", "`mlrepo jobs wait` submits it.")
     if not last.id and newest is None:
-        return state(
-            WAITING, "its submission was interrupted", "`mlrepo jobs wait` submits it again."
-        )
+        again = "`mlrepo jobs wait` submits it again."
+        return state(WAITING, "its submission was interrupted", again)
     if newest is not None and not job.kinds and newest.reason == "it ended":
         return state(DONE)
     why = newest.reason if newest else "the engine does not know it any more"

@@ -14,12 +14,12 @@ from mlrepo import __version__
 from mlrepo.engines import Engine, EngineJob
 from mlrepo.engines.errors import Full
 from mlrepo.engines.script import INTERPRETER
-from mlrepo.errors import Unanswered
+from mlrepo.errors import Unanswered, UserError
 from mlrepo.jobs.engines import engine_name, load_engine
 from mlrepo.jobs.journal import Job, JobGroup, JobJournal
 from mlrepo.jobs.outcome import REFUSED, JobOutcome
 from mlrepo.jobs.spec import JobRun, JobSpec
-from mlrepo.jobs.state import HELD, REPEATABLE, JobState
+from mlrepo.jobs.state import DONE, HELD, REPEATABLE, JobState
 from mlrepo.repository.discovery import ResultsRepository
 
 # How often a job is submitted before a person has to look.
@@ -110,16 +110,15 @@ def submit_again(
 ) -> Iterator[tuple[Job, str]]:
     """Submit what is waiting, lost or kept on a node; yield each with its earlier state.
 
-    What the engine does not take now stays as it is. Nodes that failed twice in the group are left
-    out.
+    What the engine does not take now stays as it is. Nodes that failed twice in the group, and more
+    often than they did well, are left out as long as others are there.
     """
     by_group: dict[str, list[JobState]] = {}
     for state in states:
         by_group.setdefault(state.group.id, []).append(state)
     for members in by_group.values():
         group = members[0].group
-        failures = Counter(node for state in members for node in state.bad_nodes)
-        avoid = sorted(node for node, times in failures.items() if times >= _FAILURES)
+        avoid = _failing_nodes(members)
         wanted = [
             state
             for state in members
@@ -133,12 +132,31 @@ def submit_again(
         for state in wanted:
             collect = {state.job.id: state.node} if state.state == HELD else {}
             try:
-                for job in submit(
-                    repository, journal, group, [state.job], engine, avoid=avoid, collect=collect
-                ):
-                    yield job, state.state
+                try:
+                    done = [
+                        *submit(
+                            *(repository, journal, group, [state.job], engine),
+                            avoid=avoid,
+                            collect=collect,
+                        )
+                    ]
+                except UserError:
+                    if not avoid or collect:
+                        raise
+                    # No node would be left: one that failed may work again.
+                    done = [*submit(repository, journal, group, [state.job], engine)]
             except (Full, Unanswered):
                 return
+            yield from ((job, state.state) for job in done)
+
+
+def _failing_nodes(states: Sequence[JobState]) -> list[str]:
+    """Return the nodes on which attempts failed twice, and more often than they ended well."""
+    failures = Counter(node for state in states for node in state.bad_nodes)
+    well = Counter(state.node for state in states if state.state == DONE)
+    return sorted(
+        node for node, times in failures.items() if times >= _FAILURES and times > well[node]
+    )
 
 
 def _engine_job(

@@ -78,13 +78,15 @@ def _environment() -> Environment:
             "An HTML report needs the package Jinja2, which is not installed.",
             hint="pip install 'mlrepo[report]'",
         ) from error
-    return jinja2.Environment(
+    pages = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_PAGES),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    pages.filters["metric"] = lambda text: str(parse_result(text))
+    return pages
 
 
 def _hash(text: str) -> str:

@@ -182,7 +182,7 @@ class Cluster:
                 "KillWait=10",
                 "MessageTimeout=5",
                 "InactiveLimit=0",
-                "MinJobAge=300",
+                "MinJobAge=3600",
                 "MaxJobCount=2000",
                 *nodes,
                 f"PartitionName=main Nodes={','.join(self.nodes)} Default=YES MaxTime=INFINITE "

@@ -80,7 +80,7 @@ def on_options(function: Callable[..., int]) -> Callable[..., int]:
                 "--on",
                 "on_engine",
                 metavar="ENGINE",
-                help="Run as jobs elsewhere: slurm[:PARTITION], or local, the queue of this "
+                help="Run as jobs: slurm[:PARTITION], parsl:FILE, or local, the queue of this "
                 "machine.",
             ),
             click.option(

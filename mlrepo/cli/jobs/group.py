@@ -71,8 +71,8 @@ def wait(names: tuple[str, ...], timeout: str | None, every: float | None, as_js
 
     A job is lost if the engine does not have it any more and Git has no VALID run of it: its node
     died, it was killed, or a limit ended it. It is submitted at most five times in all, and not to
-    a node on which two attempts failed. It may be stopped and typed again at any time. Exit code:
-    0 all done, 1 otherwise.
+    a node on which two attempts failed and fewer ended well. It may be stopped and typed again at
+    any time. Exit code: 0 all done, 1 otherwise.
 
     \b
     Example:

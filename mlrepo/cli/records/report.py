@@ -165,6 +165,7 @@ def _read(
 def _matrix(repository: ResultsRepository) -> dict[str, object] | None:
     """Return what `mlrepo status --json` prints; None for a repository without a round."""
     from mlrepo.bench.status import round_status
+    from mlrepo.cli.records.machines import machines_values
     from mlrepo.cli.records.status import row_values
 
     found = resolver(repository)
@@ -178,6 +179,7 @@ def _matrix(repository: ResultsRepository) -> dict[str, object] | None:
     return {
         "round": round_.value,
         "results": [row_values(row) for row in rows],
+        "machines": machines_values(repository, rows),
         "problem": "",
     }
 

@@ -10,6 +10,7 @@ import click
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, resolver
 from mlrepo.cli.fetched import fetch_values, print_last_fetch
+from mlrepo.cli.records.machines import machines_values, print_machines
 from mlrepo.cli.render import print_json, print_table, style
 from mlrepo.shell import quoted, shell_command
 
@@ -34,18 +35,25 @@ _LAST = ("never_valid", "commands", "remarks")
 @click.option("--round", "round_", help="The round (default: the repository's).")
 @click.option("--division", help="Only this division (default: all).")
 @click.option("--category", help="The category (default: the repository's).")
+@click.option(
+    "--machines", is_flag=True, help="Which machine is best at what, and what is missing where."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the matrix as JSON.")
-def command(round_: str | None, division: str | None, category: str | None, as_json: bool) -> int:
+def command(
+    round_: str | None, division: str | None, category: str | None, machines: bool, as_json: bool
+) -> int:
     """Show which runs of the round are done, INVALID, stale, too short or missing.
 
     All experiment branches are read, local and fetched, without a checkout. Each gap comes with
     the command that fills it; a scenario without runs whose result the round infers from another's
     has none. A benchmark that can never be valid in the round, and an installed LoadGen that the
-    round does not accept, are noted.
+    round does not accept, are noted. --machines ranks the machines, and names what each lacks
+    beside the others, with the command for it: by --on where jobs went there before.
 
     \b
     Example:
       mlrepo status --division open
+      mlrepo status --machines
     """
     from mlrepo.bench.loadgen import loadgen_fit
     from mlrepo.bench.status import round_status
@@ -66,12 +74,16 @@ def command(round_: str | None, division: str | None, category: str | None, as_j
                 "loadgen": vars(fit),
                 "fetched": fetch_values(repository),
                 "results": values,
+                **({"machines": machines_values(repository, rows)} if machines else {}),
             },
         )
         return code
     print_last_fetch(repository)
     if fit.note:
         click.echo(fit.note, err=True)
+    if machines and rows:
+        print_machines(repository, rows)
+        return code
     if not rows:
         click.echo(_nothing(repository, found_round.name), err=True)
         if found.find("system") is None:
@@ -163,12 +175,15 @@ def _print_next(
     repository: ResultsRepository, rows: Sequence[StatusRow], of_round: Sequence[str]
 ) -> None:
     """Print the commands that follow: of other machines they are named as such."""
+    from mlrepo.jobs.systems import engines_of_systems
     from mlrepo.systems.here import Here
 
-    here = Here(repository.systems)
+    here, engines = Here(repository.systems), engines_of_systems(repository)
     # What is behind an endpoint is not compared with the machine of its client.
     local = (row.system for row in rows if row.commands and not _has_endpoint(row))
-    others = [name for name in dict.fromkeys(local) if here.is_another(name)]
+    others = [
+        name for name in dict.fromkeys(local) if name not in engines and here.is_another(name)
+    ]
     if others:
         first = here.match(others[0]).contradictions[0]
         click.echo(
@@ -179,13 +194,15 @@ def _print_next(
     if any(row.can_be_rehearsed for row in rows):
         click.echo(f"Next: {shell_command(('mlrepo', 'select', '--quick', *of_round))}")
     for row in rows:
-        label = "Next"
-        if row.system in others:
+        label, on = "Next", ""
+        if row.system in engines:
+            on = f" --on {quoted(engines[row.system])}"
+        elif row.system in others:
             label = f"On {row.system}"
-        elif row.can_be_rehearsed:
+        if row.can_be_rehearsed and row.system not in others:
             label = "At full length"
         for command_ in row.commands:
-            click.echo(f"{label}: {command_}")
+            click.echo(f"{label}: {command_}{on}")
 
 
 def _has_endpoint(row: StatusRow) -> bool:
