@@ -214,6 +214,7 @@ def test_processes_are_started_in_known_places_only() -> None:
         "bench/available.py",
         "bench/execute.py",  # the benchmark under its prefix: through the gate
         "bench/tune.py",
+        "engines/parsl_driver.py",  # the same, on a node
         "engines/queue.py",  # bash, with a script that the user's own journal holds
         "engines/slurm.py",  # Slurm's programs, with options of the user's own
         "jobs/node.py",  # mlrepo itself, with the words that the submitter typed
