@@ -177,6 +177,8 @@ READINGS = (_as_they_are, _without_nuls, _without_colours)
 
 def possible_kinds(data: bytes, among: Collection[str] = KINDS) -> list[str]:
     """Return the kinds of credentials whose patterns are worth trying on one of the views."""
+    if not among:
+        return []
     found = {kind for view in views(data) for kind in _possible(view, among)}
     return [kind for kind in KINDS if kind in found]
 

@@ -51,15 +51,17 @@ def find_secrets(data: bytes, among: Collection[str] = KINDS) -> list[Secret]:
     return sorted(found, key=lambda secret: (secret.line, secret.kind))
 
 
-def without_secrets(data: bytes) -> tuple[bytes, dict[str, int]]:
+def without_secrets(data: bytes, among: Collection[str] = KINDS) -> tuple[bytes, dict[str, int]]:
     """Return ``data`` with each credential masked, and how many of each kind.
+
+    Only the kinds ``among`` are searched for, if it is already known that there are no others.
 
     Data without credentials are returned unchanged. UTF-16 text with one is returned without its
     NULs, and text with terminal escapes in a secret without these.
     """
     from mlrepo.secret_patterns import MASK
 
-    kinds = possible_kinds(data)
+    kinds = possible_kinds(data, among)
     counts: dict[str, int] = {}
     # Several readings may match in a file: the masked result of one is the input of the next.
     for reading in READINGS if kinds else ():

@@ -67,9 +67,14 @@ def _installed(group: str) -> frozenset[str]:
     return frozenset(plugin_names(group))
 
 
+@functools.cache
+def _variants(benchmark: str) -> tuple[ReferenceModel, ...]:
+    return variants(benchmark)
+
+
 def _variant(record: RunRecord) -> ReferenceModel | None:
     wanted = record.model.file
-    for model in variants(record.benchmark):
+    for model in _variants(record.benchmark):
         if wanted and model.file_name == wanted:
             return model
     return None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -16,8 +16,20 @@ from mlrepo.cli.table import no_room, output_width, table_lines
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
 
+T = TypeVar("T")
 # Longer lists are printed one entry per line.
 _MOST_INDENTED = 100
+
+
+class JsonEntries:
+    """The entries of a long list, each made when it is printed."""
+
+    def __init__(self, items: Sequence[T], value: Callable[[T], object]) -> None:
+        self._values = (value(item) for item in items)
+        self.number = len(items)
+
+    def __iter__(self) -> Iterator[object]:
+        return self._values
 
 
 def print_json(schema: str, values: Mapping[str, Any]) -> None:
@@ -26,16 +38,26 @@ def print_json(schema: str, values: Mapping[str, Any]) -> None:
     Python's fast C encoder works only without indentation, and thousands of entries need it.
     """
     ascii_only = sys.stdout.encoding.lower() != "utf-8"
+    values = {
+        key: list(value) if isinstance(value, JsonEntries) and not _is_long(value) else value
+        for key, value in values.items()
+    }
     long = {key: value for key, value in values.items() if _is_long(value)}
     short = {"schema": schema, **{key: None if key in long else v for key, v in values.items()}}
     text = json.dumps(short, indent=2, ensure_ascii=ascii_only)
     for key, entries in long.items():
-        lines = ",\n    ".join(json.dumps(entry, ensure_ascii=ascii_only) for entry in entries)
-        text = text.replace(f'\n  "{key}": null', f'\n  "{key}": [\n    {lines}\n  ]', 1)
+        head, begins, text = text.partition(f'\n  "{key}": null')
+        click.echo(f"{head}{begins.removesuffix('null')}[", nl=False)
+        for number, entry in enumerate(entries):
+            line = json.dumps(entry, ensure_ascii=ascii_only)
+            click.echo(f"{',' if number else ''}\n    {line}", nl=False)
+        click.echo("\n  ]", nl=False)
     click.echo(text)
 
 
 def _is_long(value: Any) -> bool:
+    if isinstance(value, JsonEntries):
+        return value.number > _MOST_INDENTED
     return isinstance(value, list) and len(value) > _MOST_INDENTED
 
 

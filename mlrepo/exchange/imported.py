@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import dataclasses
+import gc
 import json
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from mlrepo.checker.check import check
 from mlrepo.checker.endpoints.performance import scenario_of_endpoints
@@ -16,7 +21,12 @@ from mlrepo.checker.selection import CheckSelection, refuse_unknown
 from mlrepo.compliance import known_tests
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.exchange.imported_endpoints import read_endpoints, reasons
-from mlrepo.exchange.imported_masks import masked_facts, masked_files, refuse_secret_names
+from mlrepo.exchange.imported_masks import (
+    kinds_in,
+    masked_facts,
+    masked_files,
+    refuse_secret_names,
+)
 from mlrepo.exchange.imported_record import (
     FoundResult,
     ImportSource,
@@ -27,19 +37,27 @@ from mlrepo.exchange.imported_record import (
 from mlrepo.findings import Finding
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.layout.files import ACCURACY_TEXT
+from mlrepo.lifetime import worker_pool
 from mlrepo.logs.accuracy_text import read_metrics
 from mlrepo.logs.detail import DetailLog, parse_detail
 from mlrepo.logs.metrics import loadgen_metrics
+from mlrepo.logs.old_detail import parse_old
 from mlrepo.paths import DIVISIONS
 from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, RunRecord
 from mlrepo.repository.recorder import MAX_BLOB_SIZE
+from mlrepo.repository.trailers import commit_message, run_trailers
 from mlrepo.rounds import Place, Round
 from mlrepo.scenarios import SCENARIOS, spelled
+from mlrepo.secret_anchors import KINDS
 from mlrepo.tree import Kind as EntryKind
 from mlrepo.tree import Missing, Tree
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 _WORKFLOW_INPUT = "ck-workflow-input.json"
 _SYSTEM_JSON = "system.json"
+_RECORD = "run.json"
 _LARGEST_TEXT = 64 << 20
 # Breaches that mean a run is not what it claims to be, or is not a run at all. Others, such as a
 # missed target, concern a submission, not a record.
@@ -69,15 +87,24 @@ class ImportedRun:
 
     Attributes
     ----------
+    trailers, message:
+        Those of its commit.
     files:
-        The files beside ``run.json``, by name.
+        Its files by name, with its record, ``run.json``.
     workflow:
         The input of the 2021 automation (CK), if it was published with the result.
     """
 
-    record: RunRecord
+    run: str
+    trailers: Mapping[str, str]
+    message: str
     files: Mapping[str, bytes]
     workflow: Mapping[str, object]
+
+    @property
+    def record(self) -> RunRecord:
+        """The record, parsed anew each time: a round has thousands, and few are asked for."""
+        return RunRecord.from_json(self.files[_RECORD])
 
 
 @dataclass(frozen=True)
@@ -100,6 +127,8 @@ class Importer:
         Name and version of the importing tool.
     left_out:
         Logs found so far that were not imported.
+    contents:
+        Files read so far, by path, while those of one result are read; None to keep none.
     """
 
     tree: Tree
@@ -108,6 +137,7 @@ class Importer:
     experiment: str
     tool: str
     left_out: list[SkippedLogs] = field(default_factory=list)
+    contents: dict[str, bytes] | None = None
 
     def published(self, submitter: str = "", workers: int = 1) -> Iterator[ImportedRun]:
         """Yield the runs of a results repository, of one submitter or all.
@@ -115,10 +145,8 @@ class Importer:
         Raises
         ------
         UserError
-            The round has no detail logs (before v1.0), there is no result, or most results have the
-            seeds of another round.
+            There is no result, or most results have the seeds of another round.
         """
-        self.refuse_oldest()
         divisions = self.round.tables["divisions"]
         refuse_unknown(self.tree, divisions, CheckSelection(submitter), self.label)
         report = check(self.tree, self.round, submitter=submitter, workers=workers)
@@ -134,12 +162,37 @@ class Importer:
                 f"This is not {self.round.name}. {mistaken.message}",
                 hint="Nothing was recorded: records of a wrong round would be compared falsely.",
             )
-        for result in report.results:
-            before = len(self.left_out)
-            runs = list(self._result(result))
-            if not runs and len(self.left_out) == before:
-                self.left_out.append(SkippedLogs(result.path, f"it holds no {DETAIL_LOG}"))
+        for runs, left_out in self._shared(report.results, workers):
+            self.left_out.extend(left_out)
             yield from runs
+
+    def _shared(self, results: Sequence[Result], workers: int) -> Iterator[_Read]:
+        """Yield what is read of the results, in order; processes read some of them ahead."""
+        if workers == 1 or len(results) < _WORTH_SHARING:
+            yield from map(self.read_result, results)
+            return
+        with worker_pool(workers, _begin, (self,)) as pool:
+            ahead: deque[Future[_Read]] = deque()
+            try:
+                for result in results:
+                    ahead.append(pool.submit(_work, result))
+                    # No more than these wait in memory for a slower recorder.
+                    if len(ahead) > 2 * workers:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                for each in ahead:
+                    each.cancel()
+
+    def read_result(self, result: Result) -> _Read:
+        """Return the runs of a result, and what is left out of it."""
+        reader = dataclasses.replace(self, left_out=[], contents={})
+        runs = list(reader._result(result))
+        refuse_secret_names([run.files[_RECORD] for run in runs])
+        if not runs and not reader.left_out:
+            reader.left_out.append(SkippedLogs(result.path, f"it holds no {self._log}"))
+        return runs, reader.left_out
 
     def holds_divisions(self) -> bool:
         """Return whether the tree has the directories of a results repository."""
@@ -150,8 +203,8 @@ class Importer:
         """Raise :class:`UserError` for a round whose logs have a different format."""
         if not self.round.has_detail_log():
             raise UserError(
-                f"Results of {self.round.name} cannot be imported: its logs are of another form.",
-                hint="Rounds from v1.0 on can.",
+                f"Bare logs of {self.round.name} cannot be imported: they are of another form.",
+                hint="Those of rounds from v1.0 on can; of older rounds, published results.",
             )
 
     def run(
@@ -162,6 +215,7 @@ class Importer:
         findings: Iterable[Finding],
         result: Metric | None = None,
         called: str = "",
+        kinds: Collection[str] = KINDS,
     ) -> ImportedRun | None:
         """Return the run whose logs are in ``directory``; None if it has no detail log.
 
@@ -173,8 +227,10 @@ class Importer:
             The result as the checker reads it; None to read it from the log.
         called:
             The directory's name in messages, if not its path.
+        kinds:
+            The kinds of secrets that its files may contain.
         """
-        if self.tree.entry(f"{directory}/{DETAIL_LOG}") is None:
+        if self.tree.entry(f"{directory}/{self._log}") is None:
             return None
         detail = self.detail(directory)
         if kind.mode == ACCURACY:
@@ -188,12 +244,21 @@ class Importer:
             read = self.round.result(place.benchmark, logged, raw)
             found = FoundResult(result or read, loadgen_metrics(detail))
         found = dataclasses.replace(found, reasons=_reasons(directory, kind, findings))
-        return self._imported(base, directory, kind, detail, found, called or directory)
+        return self._imported(base, directory, kind, detail, found, called or directory, kinds)
+
+    @property
+    def _log(self) -> str:
+        """The log that a run must have: the one with its values."""
+        return DETAIL_LOG if self.round.has_detail_log() else SUMMARY_LOG
 
     def detail(self, directory: str) -> DetailLog:
         """Return the detail log in a directory; a damaged one contains only an error."""
         path = f"{directory}/{DETAIL_LOG}"
         try:
+            if not self.round.has_detail_log():
+                summary = self._bytes(f"{directory}/{SUMMARY_LOG}", _LARGEST_TEXT)
+                ignored = self.round.tables["ignored_loadgen_errors"]
+                return parse_old(summary, self._bytes(path), ignored)
             return parse_detail(self._bytes(path), path)
         except InvalidResult as error:
             return DetailLog({}, (error.message,))
@@ -220,17 +285,29 @@ class Importer:
         if result.division != "open":
             tests = self.round.compliance_tests(result.benchmark, base.place.scenario)
             kinds += [RunKind(COMPLIANCE, test) for test in tests]
-        for kind in kinds:
-            directory = (
-                f"{self.round.layout.test_directory(place, kind.test)}/performance/run_1"
-                if kind.test
-                else str(self.round.layout.run_directory(place, kind.mode))
-            )
+        directories = {
+            kind: f"{self.round.layout.test_directory(place, kind.test)}/performance/run_1"
+            if kind.test
+            else str(self.round.layout.run_directory(place, kind.mode))
+            for kind in kinds
+        }
+        secrets = kinds_in(self._texts(base, directories))
+        base = masked_facts(base, secrets)
+        for kind, directory in directories.items():
             value = measured_value if kind.mode == PERFORMANCE else None
-            run = self.run(base, directory, kind, result.findings, value)
+            run = self.run(base, directory, kind, result.findings, value, kinds=secrets)
             run = run or self._endpoints_run(base, kind, result.findings, value)
             if run is not None:
                 yield run
+
+    def _texts(self, base: ResultFacts, directories: Mapping[RunKind, str]) -> Iterator[bytes]:
+        """Yield the files of a result's runs, as far as they can be read, and its facts."""
+        yield from base.files.values()
+        yield from (json.dumps(facts).encode() for facts in base.texts)
+        for kind, directory in directories.items():
+            for path in _files_of(directory, kind):
+                with contextlib.suppress(InvalidResult):  # too large: it is not imported
+                    yield self._bytes(path)
 
     def _endpoints_run(
         self, base: ResultFacts, kind: RunKind, findings: Iterable[Finding], value: Metric | None
@@ -250,7 +327,7 @@ class Importer:
         why = reasons(findings, base.path, kind.mode)
         found = FoundResult(score or Metric(None, ""), {}, why)
         facts = dataclasses.replace(base, files={**base.files, **read.files})
-        return self._imported(facts, base.path, kind, read.log, found, base.path)
+        return self._imported(facts, base.path, kind, read.log, found, base.path, KINDS)
 
     def _accuracy(self, place: Place, directory: str) -> dict[str, Metric]:
         """Return the metrics in the accuracy text, as the checker reads them."""
@@ -261,15 +338,16 @@ class Importer:
 
     def _imported(
         self,
-        base: ResultFacts,
+        facts: ResultFacts,
         directory: str,
         kind: RunKind,
         detail: DetailLog,
         found: FoundResult,
         called: str,
+        kinds: Collection[str],
     ) -> ImportedRun | None:
         """Return the run; None, with the reason in ``left_out``, if it cannot be recorded."""
-        files = {name: data for name, data in base.files.items() if data}
+        files = {name: data for name, data in facts.files.items() if data}
         try:
             for path in _files_of(directory, kind):
                 data = self._bytes(path)
@@ -278,20 +356,23 @@ class Importer:
         except InvalidResult as error:
             self.left_out.append(SkippedLogs(called, error.message))
             return None
-        if base.system:
-            files[_SYSTEM_JSON] = (json.dumps(base.system, indent=4) + "\n").encode()
-        files, redactions = masked_files(files, called)
-        facts = masked_facts(base)
+        if facts.system:
+            files[_SYSTEM_JSON] = (json.dumps(facts.system, indent=4) + "\n").encode()
+        files, redactions = masked_files(files, called, kinds)
+        for name, number in facts.redactions.items():
+            redactions[name] = redactions.get(name, 0) + number
         source = ImportSource(self.round, self.label, self.experiment, self.tool)
-        record = record_of(facts, source, kind, detail, found, files)
-        record = dataclasses.replace(record, redactions=redactions)
-        refuse_secret_names(record)
+        made = record_of(facts, source, kind, detail, found, files)
+        made = dataclasses.replace(made, redactions=redactions)
+        data = made.to_json()
         try:
-            record = RunRecord.from_json(record.to_json(), "What was found")
+            record = RunRecord.from_json(data, "What was found")
         except UserError as error:
             self.left_out.append(SkippedLogs(called, error.message))
             return None
-        return ImportedRun(record, files, facts.workflow)
+        files[_RECORD] = data if record == made else record.to_json()
+        trailers = run_trailers(record)
+        return ImportedRun(record.run, trailers, commit_message(record), files, facts.workflow)
 
     def _measurements(self, directory: str, place: Place) -> dict[str, object]:
         name = self.round.layout.measurements_file(place).name
@@ -310,6 +391,8 @@ class Importer:
         InvalidResult
             It is too large for a commit; it is not read.
         """
+        if self.contents is not None and path in self.contents:
+            return self.contents[path]
         entry = self.tree.entry(path)
         if limit < 0 and entry is not None and entry.size > MAX_BLOB_SIZE:
             raise InvalidResult(
@@ -317,9 +400,12 @@ class Importer:
                 hint="`mlrepo truncate --output DIR` makes a copy with truncated accuracy logs.",
             )
         try:
-            return self.tree.read(path, limit)
+            data = self.tree.read(path, limit)
         except Missing:
-            return b""
+            data = b""
+        if limit < 0 and self.contents is not None:
+            self.contents[path] = data
+        return data
 
     def _json(self, path: str) -> dict[str, object]:
         try:
@@ -327,6 +413,23 @@ class Importer:
         except (ValueError, RecursionError, InvalidResult):
             return {}
         return value if isinstance(value, dict) else {}
+
+
+_Read = tuple[list[ImportedRun], list[SkippedLogs]]
+# Starting a pool of workers takes as long as reading some results.
+_WORTH_SHARING = 24
+_worker: list[Importer] = []
+
+
+def _begin(importer: Importer) -> None:
+    # A copy of a Git tree starts its own git process: two readers must not share one pipe.
+    _worker[:] = [dataclasses.replace(importer, tree=copy.copy(importer.tree))]
+    # A worker lives for one import only: collecting its reference cycles is not worthwhile.
+    gc.disable()
+
+
+def _work(result: Result) -> _Read:
+    return _worker[0].read_result(result)
 
 
 def _logged_scenario(detail: DetailLog, scenario: str) -> str:

@@ -20,6 +20,7 @@ from mlrepo.checker.runs.tokens import counts_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.errors import UserError
 from mlrepo.exchange.imported import ImportedRun, Importer, SkippedLogs
+from mlrepo.exchange.imported_masks import refuse_secret_names
 from mlrepo.exchange.imported_record import ResultFacts, RunKind
 from mlrepo.exchange.log_roles import result_directory, role_of, test_directory
 from mlrepo.exchange.placed_tree import PlacedTree
@@ -71,9 +72,10 @@ def bare_runs(importer: Importer, identity: LogOrigin) -> Iterator[ImportedRun]:
     _refuse_unknown(importer.round, identity)
     found = False
     for result in _results(importer, identity):
-        for run in _imported(importer, identity, result):
-            found = True
-            yield run
+        runs = list(_imported(importer, identity, result))
+        refuse_secret_names([run.files["run.json"] for run in runs])
+        found = found or bool(runs)
+        yield from runs
     if found:
         return
     if importer.left_out:

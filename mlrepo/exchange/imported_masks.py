@@ -4,22 +4,38 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mlrepo.errors import UserError
 from mlrepo.exchange.imported_record import ResultFacts
 from mlrepo.guard.contents import secret_messages
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
-from mlrepo.record import RunRecord
+from mlrepo.secret_anchors import KINDS, possible_kinds
 from mlrepo.secret_scan import find_secrets, without_secrets
 
 _LOGS = (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG)
+_SEARCHED_AT_ONCE = 1 << 20
+
+
+def kinds_in(texts: Iterable[bytes]) -> list[str]:
+    """Return the kinds of secrets that may be in the texts, which together take one search."""
+    found: set[str] = set()
+    held: list[bytes] = []
+    for text in texts:
+        held.append(text)
+        if sum(map(len, held)) > _SEARCHED_AT_ONCE:
+            found.update(possible_kinds(b"\n".join(held)))
+            held.clear()
+    found.update(possible_kinds(b"\n".join(held)))
+    return [kind for kind in KINDS if kind in found]
 
 
 def masked_files(
-    files: Mapping[str, bytes], directory: str
+    files: Mapping[str, bytes], directory: str, kinds: Collection[str] = KINDS
 ) -> tuple[dict[str, bytes], dict[str, int]]:
     """Return the files of a run with each secret masked, and the number of each kind.
+
+    Only the ``kinds`` are searched for, if it is already known that there are no others.
 
     Raises
     ------
@@ -29,31 +45,36 @@ def masked_files(
     masked: dict[str, bytes] = {}
     counts: dict[str, int] = {}
     for name, data in files.items():
-        if name in _LOGS and (messages := secret_messages(f"{directory}/{name}", data)):
+        if name not in _LOGS:
+            masked[name], found = without_secrets(data, kinds)
+            _add(counts, found)
+            continue
+        if messages := secret_messages(f"{directory}/{name}", data, kinds):
             raise UserError(
                 messages[0],
                 hint="A log is imported as it is or not at all: this run and what follows was not.",
             )
-        masked[name], found = without_secrets(data)
-        for kind, number in found.items():
-            counts[kind] = counts.get(kind, 0) + number
+        masked[name] = data
     return masked, counts
 
 
-def masked_facts(facts: ResultFacts) -> ResultFacts:
+def masked_facts(facts: ResultFacts, kinds: Collection[str] = KINDS) -> ResultFacts:
     """Return the facts with each secret in texts from others masked."""
+    if not kinds:
+        return facts
+    (system, found), (measurements, _), (workflow, _) = (
+        _masked(text, kinds) for text in facts.texts
+    )
     return dataclasses.replace(
-        facts,
-        system=_masked(facts.system),
-        measurements=_masked(facts.measurements),
-        workflow=_masked(facts.workflow),
+        facts, system=system, measurements=measurements, workflow=workflow, redactions=found
     )
 
 
-def refuse_secret_names(record: RunRecord) -> None:
-    """Raise :class:`UserError` if a name in the record is a secret: names are not masked."""
-    found = find_secrets(record.to_json())
-    if found:
+def refuse_secret_names(records: Sequence[bytes]) -> None:
+    """Raise :class:`UserError` if a name in one of the records is a secret: it is not masked."""
+    kinds = possible_kinds(b"\n".join(records))
+    found = [secret for record in records for secret in find_secrets(record, kinds)]
+    if kinds and found:
         raise UserError(
             f"A name of this run looks like a secret ({found[0].kind}): it was not imported.",
             hint="It is one of the directories that the run comes from. Rename it in a copy, "
@@ -61,12 +82,19 @@ def refuse_secret_names(record: RunRecord) -> None:
         )
 
 
-def _masked(values: Mapping[str, object]) -> Mapping[str, object]:
+def _masked(
+    values: Mapping[str, object], kinds: Collection[str]
+) -> tuple[Mapping[str, object], dict[str, int]]:
     # As text, because secrets are recognized by their context.
-    text, counts = without_secrets(json.dumps(values).encode())
+    text, counts = without_secrets(json.dumps(values).encode(), kinds)
     if not counts:
-        return values
+        return values, counts
     try:
-        return dict(json.loads(text))
+        return dict(json.loads(text)), counts
     except ValueError:
-        return {}  # the mask of a key without an end marker extends to the end of the text
+        return {}, counts  # the mask of a key without an end marker extends to the end of the text
+
+
+def _add(counts: dict[str, int], found: Mapping[str, int]) -> None:
+    for kind, number in found.items():
+        counts[kind] = counts.get(kind, 0) + number

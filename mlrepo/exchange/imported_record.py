@@ -66,6 +66,8 @@ class ResultFacts:
         Files of the result that are recorded with each of its runs, by name.
     path:
         The result in the tree it comes from.
+    redactions:
+        How many secrets of each kind were masked in ``system``.
     """
 
     place: Place
@@ -75,6 +77,12 @@ class ResultFacts:
     workflow: Mapping[str, object]
     files: Mapping[str, bytes]
     path: str = ""
+    redactions: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> tuple[Mapping[str, object], ...]:
+        """What others wrote of the result."""
+        return self.system, self.measurements, self.workflow
 
 
 class RunKind(NamedTuple):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import os
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
@@ -29,6 +30,7 @@ _LOCAL_VARIABLES = (
 )
 # Do not fetch what a partial clone left out.
 NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
+_LONGEST_MESSAGE = 1 << 16
 # Requests and answers for this many objects fit into the pipe buffers, so neither side deadlocks.
 _ASKED_AT_ONCE = 256
 # Requests of some hundred bytes each that are in the pipe before the first answer is read.
@@ -119,6 +121,36 @@ def git_output(
         said = done.stderr.decode(errors="replace")
         raise GitError(arguments, done.returncode, said, done.stdout)
     return done.stdout, done.stderr
+
+
+def feed_git(*arguments: str, cwd: Path, chunks: Iterable[bytes], extra: Mapping[str, str]) -> None:
+    """Run ``git`` in ``cwd`` with ``chunks`` as its standard input; see :func:`git_output`.
+
+    They are never in memory all at once.
+    """
+    with tempfile.TemporaryFile() as messages:
+        with subprocess.Popen(
+            [*_command(), *arguments],
+            cwd=cwd,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=messages,
+            env=_environment(os.environ) | dict(extra),
+        ) as process:
+            assert process.stdin is not None
+            try:
+                for chunk in chunks:
+                    process.stdin.write(chunk)
+                process.stdin.close()
+            except BrokenPipeError:
+                pass  # it says why
+            except BaseException:
+                process.kill()
+                raise
+        if process.returncode != 0:
+            messages.seek(0)
+            said = messages.read(_LONGEST_MESSAGE).decode(errors="replace")
+            raise GitError(arguments, process.returncode, said)
 
 
 class BlobReader:

@@ -67,31 +67,38 @@ class Quarantine:
         They are copied even if the repository already has them: unreachable ones may be
         collected. A branch must contain them when the block ends.
         """
-        packs = self.repository.common_dir / "objects" / "pack"
         with tempfile.TemporaryDirectory(dir=self.directory) as made:
-            index = self._pack(oids, Path(made))
-            # A unique name each time: a gc may be about to delete a pack with the same content.
-            name = f"pack-{secrets.token_hex(20)}"
-            keep = packs / f"{name}.keep"
-            try:
-                keep.write_text(f"{_KEPT_BY}{self.directory.name}\n", encoding="utf-8")
+            self._pack(oids, Path(made))
+            with self.published_packs(Path(made)):
+                yield
+
+    @contextlib.contextmanager
+    def published_packs(self, made: Path) -> Iterator[None]:
+        """Move the packs in the directory ``made`` into the repository, as :meth:`published`."""
+        packs = self.repository.common_dir / "objects" / "pack"
+        kept = []
+        try:
+            for index in sorted(made.glob("*.idx")):
+                # A unique name each time: a gc may be about to delete a pack of the same content.
+                name = f"pack-{secrets.token_hex(20)}"
+                kept.append(packs / f"{name}.keep")
+                kept[-1].write_text(f"{_KEPT_BY}{self.directory.name}\n", encoding="utf-8")
                 for suffix in (".pack", ".idx"):  # git looks for packs by their .idx
                     index.with_suffix(suffix).replace(packs / f"{name}{suffix}")
-                sync_directory(packs)
-                yield
-            finally:
+            sync_directory(packs)
+            yield
+        finally:
+            for keep in kept:
                 keep.unlink(missing_ok=True)
 
-    def _pack(self, oids: Sequence[pygit2.Oid], target: Path) -> Path:
-        """Write the objects as one pack below ``target``; return the path of its index."""
+    def _pack(self, oids: Sequence[pygit2.Oid], target: Path) -> None:
+        """Write the objects as one pack below ``target``."""
         import pygit2
 
         builder = pygit2.PackBuilder(self.git)
         for oid in dict.fromkeys(oids):
             builder.add(oid)
         builder.write(str(target))
-        [index] = target.glob("*.idx")
-        return index
 
 
 def wait_for_gc(repository: ResultsRepository) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import pygit2
 
 RUNS = "runs"
-_LOCK_TIMEOUT = 60.0
+LOCK_TIMEOUT = 60.0
 # What Git hosts refuse (GitHub: 100 MB), with room: no log in a commit comes near it.
 MAX_BLOB_SIZE = 50 * 1024 * 1024
 
@@ -182,7 +182,7 @@ class Recorder:
             blobs = {
                 path: _write_blob(quarantine.git, path, content) for path, content in files.items()
             }
-            with locked(self.repository.store / "record.lock", timeout=_LOCK_TIMEOUT):
+            with locked(self.repository.store / "record.lock", timeout=LOCK_TIMEOUT):
                 return self._commit(quarantine, experiment, run_id, blobs, compose)
 
     def _commit(

@@ -238,7 +238,11 @@ def test_what_cannot_be_imported_is_said_plainly(root: Path, tmp_path: Path) -> 
         (("nowhere", "--round", "v6.1"), ("does not exist",)),
         (("mlrepo.toml", "--round", "v6.1"), ("is not a directory",)),
         ((str(tmp_path / "empty"), "--round", "v6.1", "--benchmark", "b"), ("neither",)),
-        ((theirs, "--round", "v0.7"), ("cannot be imported", "v1.0")),
+        ((theirs, "--round", "v0.7"), ("This is not v0.7", "seeds of v6.1")),
+        (
+            (str(submission.result("Offline")), "--round", "v0.7", "--benchmark", "resnet50"),
+            ("cannot be imported", "v1.0"),
+        ),
         ((theirs, "--round", "v9.9"), ("no rules for the round",)),
         ((theirs, "--round", "v6.1", "--submitter", "Nobody"), ("no result of nobody", "Acme")),
         ((theirs, "--round", "v6.1", "--submitter", "acme"), ("Did you mean Acme?",)),
@@ -246,6 +250,38 @@ def test_what_cannot_be_imported_is_said_plainly(root: Path, tmp_path: Path) -> 
     ):
         mlrepo(root, "import", *arguments, code=2).says(*words)
     assert everything(root) == before
+
+
+def test_results_before_v1_0_are_read_from_their_summaries(root: Path, tmp_path: Path) -> None:
+    """Their detail logs are sentences; version, settings, latencies and errors are known."""
+    name = "v0.7"
+    submission = write_submission(tmp_path / "theirs", name)
+    [stream] = submission.root.glob("closed/*/results/*/*/SingleStream/performance/run_1")
+    detail = stream / "mlperf_log_detail.txt"
+    detail.write_text(
+        '"pid": 1, "tid": 1, "ts": 848ns : version : .5a1 @ f41dbd6f18\n'
+        '"pid": 1, "tid": 1, "ts": 848ns : build_date_utc   : 2020-09-10T23:35:36.255685\n'
+        f"{detail.read_text()}"
+    )
+    summary = stream / "mlperf_log_summary.txt"
+    assert "99.00 percentile latency (ns)   : 1250040" in summary.read_text()
+    done = mlrepo(root, "import", str(submission.root), "--round", name, "--json").json
+    assert done["left_out"] == []
+    records = [run["record"] for run in done["runs"]]
+    modes = {r["mode"] for r in records if r["round"] == name}
+    assert modes == {"performance", "accuracy", "compliance"}
+    assert {r["validity"] for r in records} == {"VALID"}
+    [one] = [r for r in records if (r["scenario"], r["mode"]) == ("SingleStream", "performance")]
+    assert (one["result"]["unit"], one["started"]) == ("ms", "2020-09-10T23:35:36Z")
+    assert one["metrics"]["99.00_percentile_latency"] == {"value": 1.25004, "unit": "ms"}
+    assert one["loadgen"]["version"] == ".5a1 @ f41dbd6f18"
+    assert one["loadgen"]["effective"]["min_query_count"] >= 1024
+    detail.write_text(f"{detail.read_text()}something ERROR something\n")
+    again = mlrepo(root, "import", str(submission.root), "--round", name, "--json").json
+    damaged = [run["record"] for run in again["runs"] if run["record"]["validity"] != "VALID"]
+    assert [r["reasons"] for r in damaged if r["scenario"] == "SingleStream"] == [
+        ["LoadGen error: something ERROR something"]
+    ]
 
 
 def test_a_damaged_log_is_recorded_as_invalid(root: Path, tmp_path: Path) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import json
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from mlrepo import __version__
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.progress import StepLine
-from mlrepo.cli.render import print_json, print_table, verdict
+from mlrepo.cli.render import JsonEntries, print_json, print_table, verdict
 from mlrepo.errors import UserError
 from mlrepo.limits import usable_cpus
 from mlrepo.shell import shell_command
@@ -22,10 +24,8 @@ from mlrepo.shell import shell_command
 if TYPE_CHECKING:
     from mlrepo.bench.legacy import TodaysCommand
     from mlrepo.exchange.imported import ImportedRun
-    from mlrepo.record import RunRecord
     from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.experiments import Experiment
-    from mlrepo.repository.recorder import Composition, Tip
     from mlrepo.tree import Tree
 
 # Above this many results only a table is printed; --commands and --json still give the commands.
@@ -34,9 +34,16 @@ _FEW = 12
 
 @dataclass(frozen=True)
 class _Imported:
-    record: RunRecord
+    """A run that was read: what the table has of it, and what ``--json`` and commands need.
+
+    A whole round has thousands: what is not shown is not kept.
+    """
+
+    row: tuple[str, ...]
+    mode: str
     commit: str
-    command: TodaysCommand
+    command: TodaysCommand | None
+    record: bytes
 
 
 @click.command("import", cls=Command)
@@ -110,7 +117,8 @@ def command(
                     system=settings.require("system", system).value,
                 ),
             )
-        done = list(_record(repository, onto, runs, dry_run=dry_run))
+        keeps = _Shown(repository, records=as_json, commands=commands or as_json)
+        done = list(_record(repository, onto, runs, keeps, dry_run=dry_run))
     if as_json:
         values = _values(done, onto.branch, dry_run=dry_run)
         left_out = [{"path": one.path, "why": one.why} for one in importer.left_out]
@@ -152,42 +160,58 @@ def _benchmark_of_logs(label: str, benchmark: str | None) -> str:
     return benchmark
 
 
+class _Shown:
+    """Makes of each run what is shown of it: its command only where that is asked or few."""
+
+    def __init__(self, repository: ResultsRepository, *, records: bool, commands: bool) -> None:
+        self._records, self._commands = records, commands
+        self._today = repository.rounds[resolver(repository).require("round").value]
+        self._measured = 0
+
+    def of(self, run: ImportedRun, commit: str) -> _Imported:
+        """Return what is kept of a run."""
+        from mlrepo.bench.legacy import todays_command
+        from mlrepo.record import PERFORMANCE
+
+        mode = run.trailers["MLRepo-Mode"]
+        self._measured += mode == PERFORMANCE
+        wanted = self._commands or (mode == PERFORMANCE and self._measured <= _FEW)
+        command = todays_command(run.record, run.workflow, self._today) if wanted else None
+        record = run.files["run.json"] if self._records else b""
+        return _Imported(_row(run), mode, commit, command, record)
+
+
 def _record(
     repository: ResultsRepository,
     experiment: Experiment,
     runs: Iterator[ImportedRun],
+    keeps: _Shown,
     *,
     dry_run: bool,
 ) -> Iterator[_Imported]:
-    from mlrepo.bench.legacy import todays_command
-    from mlrepo.paths import RepoPath
+    from mlrepo.repository.bulk_runs import RunToRecord, record_runs
     from mlrepo.repository.identity import git_identity
-    from mlrepo.repository.recorder import RUNS, Recorder
-    from mlrepo.repository.trailers import commit_message
 
-    recorder = Recorder(repository, git_identity(repository.root))
-    today = repository.rounds[resolver(repository).require("round").value]
     line = StepLine("Importing", unit="runs")
+    waiting: deque[_Imported] = deque()
+
+    def read() -> Iterator[RunToRecord]:
+        for run in runs:
+            waiting.append(keeps.of(run, ""))
+            yield RunToRecord(run.run, run.message, run.files)
+
     try:
-        for number, run in enumerate(runs, start=1):
-            record, commit = run.record, ""
-            if not dry_run:
-                directory = RepoPath((RUNS, record.run))
-                files = {directory / name: data for name, data in run.files.items()}
-                files[directory / "run.json"] = record.to_json()
-                commit = recorder.record(
-                    experiment, record.run, dict(files), _composed(commit_message(record))
-                ).commit
+        if dry_run:
+            for number, _ in enumerate(read(), start=1):
+                line.update(number, None)
+                yield waiting.popleft()
+            return
+        commits = record_runs(repository, git_identity(repository.root), experiment, read())
+        for number, commit in enumerate(commits, start=1):
             line.update(number, None)
-            yield _Imported(record, commit, todays_command(record, run.workflow, today))
+            yield replace(waiting.popleft(), commit=commit)
     finally:
         line.close()
-
-
-def _composed(message: str) -> Callable[[Tip], Composition]:
-    from mlrepo.repository.recorder import Composition
-
-    return lambda tip: Composition(message)
 
 
 def _print(done: list[_Imported], *, commands: bool) -> None:
@@ -195,18 +219,20 @@ def _print(done: list[_Imported], *, commands: bool) -> None:
 
     print_table(
         ("RUN", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT"),
-        [_row(one.record) for one in done],
+        [(*one.row[:-1], verdict(one.row[-1])) for one in done],
         right=(6,),
         drop=("SUBMITTER", "BENCHMARK", "SUT", "MODE"),
         tail="RUN",
     )
-    measured = [one for one in done if one.record.mode == PERFORMANCE]
+    measured = [one for one in done if one.mode == PERFORMANCE]
     if not commands and len(measured) > _FEW:
         click.echo("--commands prints the command that would make each of them today.")
         return
     for one in measured:
-        record = one.record
-        click.echo(f"\n{record.sut} {record.benchmark} {record.scenario}, today:")
+        if one.command is None:
+            continue
+        _, _, system, benchmark, scenario, *_ = one.row
+        click.echo(f"\n{system} {benchmark} {scenario}, today:")
         text = shell_command(one.command.arguments) if one.command.arguments else "(none)"
         click.echo(f"  {text}")
         for remark in one.command.remarks:
@@ -215,29 +241,30 @@ def _print(done: list[_Imported], *, commands: bool) -> None:
         click.echo()
 
 
-def _row(record: RunRecord) -> tuple[str, ...]:
+def _row(run: ImportedRun) -> tuple[str, ...]:
+    from mlrepo.repository.trailers import parse_result
+
+    def said(name: str) -> str:
+        return run.trailers.get(f"MLRepo-{name}", "")
+
     return (
-        record.run,
-        f"{record.division}/{record.submitter}",
-        record.sut,
-        record.benchmark,
-        record.scenario,
-        record.test or record.mode,
-        str(record.result),
-        verdict(record.validity),
+        run.run,
+        f"{said('Division')}/{said('Submitter')}",
+        *(said(name) for name in ("System", "Benchmark", "Scenario")),
+        said("Test") or said("Mode"),
+        str(parse_result(said("Result"))),
+        said("Validity"),
     )
 
 
 def _values(done: list[_Imported], branch: str, *, dry_run: bool) -> dict[str, object]:
+    return {"branch": None if dry_run else branch, "runs": JsonEntries(done, _entry)}
+
+
+def _entry(one: _Imported) -> dict[str, object]:
     return {
-        "branch": None if dry_run else branch,
-        "runs": [
-            {
-                "commit": one.commit or None,
-                "command": list(one.command.arguments),
-                "remarks": list(one.command.remarks),
-                "record": one.record.to_dict(),
-            }
-            for one in done
-        ],
+        "commit": one.commit or None,
+        "command": list(one.command.arguments) if one.command else [],
+        "remarks": list(one.command.remarks) if one.command else [],
+        "record": json.loads(one.record),
     }
