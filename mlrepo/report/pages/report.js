@@ -391,25 +391,33 @@
     return element("details", { open, toggle: drawAll }, summary, ...parts);
   }
 
+  // The tail of a run as the charts of latencies have it, or by the percentiles of its row.
+  function tailOf(run) {
+    const drawn = data.charts
+      .filter((chart) => chart.kind === "latency" && chart.x === "query latency (ms)")
+      .flatMap((chart) => chart.rows.filter((row) => row[2] === of(run, "run")));
+    if (drawn.length) return drawn.map(([latency, slower, , share]) => [latency, slower, share]);
+    return data.columns.flatMap((column, index) =>
+      column.of === "query latency" && run[index] > 0
+        ? [[run[index], Number((1 - column.share).toFixed(6)), `p${column.share * 100}`]]
+        : [],
+    );
+  }
+
   function latencyChart(sides) {
-    const rows = [];
-    sides.forEach((runs, number) => {
-      for (const run of runs.slice(0, 6)) {
-        data.columns.forEach((column, index) => {
-          if (column.of === "query latency" && run[index] > 0) {
-            const name = `${"AB"[number]}: ${of(run, "run")}`;
-            rows.push([run[index], Number((1 - column.share).toFixed(6)), name, `p${column.share * 100}`]);
-          }
-        });
-      }
-    });
+    const rows = sides.flatMap((runs, number) =>
+      runs.slice(0, 6).flatMap((run) => {
+        const name = `${"AB"[number]}: ${of(run, "run")}`;
+        return tailOf(run).map(([latency, slower, share]) => [latency, slower, name, share]);
+      }),
+    );
     if (rows.length < 2) return null;
     rows.sort((a, b) => b[1] - a[1]);
     return {
       name: `compared-${rows[0][2]}`,
       kind: "latency",
       title: "Latencies of both sides",
-      about: "The percentiles that LoadGen logged, of at most six runs a side.",
+      about: "At most six runs a side, as the charts of latencies have them, or by LoadGen's percentiles.",
       x: "query latency (ms)",
       y: "share that is slower",
       columns: ["latency", "slower", "run", "share"],
