@@ -9,7 +9,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-from mlrepo.bench.evidence import read_json
 from mlrepo.errors import UserError
 from mlrepo.harness.spec import RunSpec, read_events
 from mlrepo.latencies.documents import (
@@ -64,9 +63,9 @@ def _trace(directory: Path) -> Trace | None:
     if not trace.began:
         return None
     try:
-        raw = read_json(directory / MACHINE_FILE) or {}
+        raw = json.loads(_read(directory / MACHINE_FILE) or b"{}")
         machine = Series.from_dict(raw, "machine", MACHINE_COLUMNS)
-    except (UserError, OSError):  # the trace is whole without it
+    except (UserError, ValueError, RecursionError):  # the trace is whole without it
         machine = Series()
     return dataclasses.replace(trace, machine=machine.since(trace.began))
 
@@ -74,6 +73,8 @@ def _trace(directory: Path) -> Trace | None:
 def _read(path: Path) -> bytes:
     """Return the content of a file, of a large one enough to see that it is one; b'' for none."""
     try:
+        if not path.is_file():  # a backend may have made a pipe, which would never end
+            return b""
         with path.open("rb") as stream:
             return stream.read(LARGEST + 1)
     except OSError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
@@ -78,3 +79,11 @@ def test_files_that_a_backend_left_in_their_place_are_not_recorded(
     assert found.distributions == {}
     assert "latencies.json is damaged" in found.why
     assert len(files[LATENCIES_FILE]) < 1000
+
+
+def test_pipes_and_directories_in_their_place_end_nothing(tmp_path: Path) -> None:
+    """Reading a pipe would wait for ever."""
+    os.mkfifo(tmp_path / LATENCIES_FILE)
+    os.mkfifo(tmp_path / "machine.json")
+    (tmp_path / TRACE_FILE).mkdir()
+    assert recorded_traces(tmp_path, _spec()) == {}
