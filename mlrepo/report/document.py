@@ -22,6 +22,7 @@ from mlrepo.report.measures import (
     tokens_per_user,
 )
 from mlrepo.report.reported import ReportedRun
+from mlrepo.report.rounds import round_lines
 from mlrepo.report.run_table import plain_text, plain_value, run_table
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_branches
@@ -76,12 +77,17 @@ def read_runs(
 def report_charts(repository: ResultsRepository, runs: Sequence[ReportedRun]) -> list[Chart]:
     """Return all charts of a report, with the texts of others made harmless."""
     names, recorded = ChartNames(), read_recorded(repository, runs)
+    submitter = str(repository.file_settings().get("submitter", ""))
+    # A round has thousands of published configurations of one run each: lines over the rounds and
+    # fronts say what they are, and the table has their numbers.
+    own = [run for run in runs if not run.is_imported]
     charts = [
-        *histories(runs, repository.rounds, names),
-        *pareto_fronts(runs, names),
+        *histories(own, repository.rounds, names),
+        *round_lines(runs, repository.rounds, names, submitter),
+        *pareto_fronts(runs, names, submitter),
         *load_curves(runs, names),
         *concurrency_curves(runs, names),
-        *latencies(runs, names, recorded),
+        *latencies(own, names, recorded),
         *traces(runs, names, recorded),
         *tokens_per_user(runs, names),
     ]

@@ -55,6 +55,7 @@ def _fields(*names: str) -> list[_Spec]:
 _FEW: _Spec = {"columns": 1, "symbolLimit": 12}
 _FROM_ZERO: _Spec = {"zero": True}
 _ANYWHERE: _Spec = {"zero": False, "nice": True}
+_OWN: dict[str, object] = {"test": "datum.own == 1"}
 _LOG: _Spec = {"type": "log", "nice": False}
 
 
@@ -104,6 +105,32 @@ def _history(x: _Spec) -> _Spec:
 SPECIFICATIONS: Mapping[str, _Spec] = {
     "history": _history(_of("start", "temporal", scale={"type": "utc"}, title=None)),
     "history-commits": _history(_of("order", "ordinal", title="run, in the order of commits")),
+    "rounds": {
+        "encoding": {"x": _of("round", "ordinal", sort=None, title="@x")},
+        "layer": [
+            {
+                "mark": {"type": "line"},
+                "encoding": {
+                    "y": _of("value", scale=_LOG, title="@y"),
+                    "detail": _of("submitter", "nominal"),
+                    "opacity": {"condition": _OWN | {"value": 1}, "value": 0.25},
+                    "strokeWidth": {"condition": _OWN | {"value": 3}, "value": 1},
+                },
+            },
+            {
+                "mark": {"type": "point", "filled": True, "size": 50},
+                "encoding": {
+                    "y": _of("value", scale=_LOG, title="@y"),
+                    "color": _of("submitter", "nominal", legend=_FEW),
+                    "shape": {"condition": _OWN | {"value": "diamond"}, "value": "circle"},
+                    "size": {"condition": _OWN | {"value": 120}, "value": 40},
+                    "tooltip": _fields(
+                        "submitter", "round", "value", "place", "of", "system", "run"
+                    ),
+                },
+            },
+        ],
+    },
     "pareto": {
         "encoding": {
             "x": _of("x", scale=_ANYWHERE, title="@x"),

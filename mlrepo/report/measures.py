@@ -45,14 +45,17 @@ def percentile_of(metric: str) -> Percentile | None:
     return Percentile(_MEASURED[found[1] or ""], round(float(found[2]) / 100, 6))
 
 
-def pareto_fronts(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]:
+def pareto_fronts(
+    runs: Sequence[ReportedRun], names: ChartNames, submitter: str = ""
+) -> list[Chart]:
     """Return charts of throughput against accuracy and against latency.
 
     A point is the newest VALID performance run of a configuration in a scenario that measures a
     rate; of a sweep of a Server also at each offered rate. Its accuracy is that of the newest VALID
     accuracy run of the same configuration, its latency the 99th percentile of a Server's queries,
     or for Offline the SingleStream result of the same configuration. Charts of fewer than two
-    points are left out.
+    points are left out. Where others published some, the text says where those of ``submitter``
+    stand.
     """
     newest: dict[tuple[str, ...], ReportedRun] = {}
     accuracies: dict[tuple[str, ...], ReportedRun] = {}
@@ -104,7 +107,7 @@ def pareto_fronts(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]
                             names.give("pareto", benchmark, scenario, name, *per.split()),
                             "pareto",
                             f"{benchmark} {scenario}: {unit}{per} against {name}",
-                            _about_front(points),
+                            _about_front(points, group, submitter),
                             title,
                             f"result ({unit}{per})",
                             _POINT,
@@ -160,6 +163,8 @@ def _labels(runs: Sequence[ReportedRun]) -> list[str]:
     for run, words in zip(runs, differing_words(runs), strict=True):
         precision = run.record.backend.precision if run.record else ""
         said = f"{run.run.trailer('System')}, {run.run.trailer('Backend')} {precision}".rstrip()
+        if run.is_imported:
+            said = f"{run.run.trailer('Submitter')} {run.run.trailer('Round')}: {said}"
         said = f"{said} ({words})" if words else said
         if run.is_of_sweep and named(run.run.trailer("Scenario")).at_random:
             said = f"{said} at {format_number(_offered(run))} queries/s"
@@ -167,11 +172,21 @@ def _labels(runs: Sequence[ReportedRun]) -> list[str]:
     return labels
 
 
-def _about_front(points: Sequence[tuple[object, ...]]) -> str:
+def _about_front(
+    points: Sequence[tuple[object, ...]], runs: Sequence[ReportedRun], submitter: str
+) -> str:
     front = [str(point[2]) for point in points if point[4]]
-    return (
+    words = (
         f"{counted(len(points), 'configuration')}; on the front, where no other is better in one "
-        f"and as good in the other: {listed(front)}."
+        f"and as good in the other: {listed(front)}"
+    )
+    if not submitter or not any(run.is_imported for run in runs):
+        return f"{words}."
+    own = {run.run.run for run in runs if run.run.trailer("Submitter").lower() == submitter.lower()}
+    mine = [point for point in points if point[3] in own]
+    return (
+        f"{words}; {len(mine)} of them of {submitter}, "
+        f"{sum(bool(point[4]) for point in mine)} on the front."
     )
 
 

@@ -8,7 +8,15 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from mlrepo.differences import configuration
-from mlrepo.record import ACCURACY, NO_RESULT_TAGS, PERFORMANCE, SWEEP_TAG, VALID, timestamp
+from mlrepo.record import (
+    ACCURACY,
+    IMPORTED_TAG,
+    NO_RESULT_TAGS,
+    PERFORMANCE,
+    SWEEP_TAG,
+    VALID,
+    timestamp,
+)
 from mlrepo.report.listing import start_of
 from mlrepo.scenarios import named
 
@@ -58,6 +66,11 @@ class ReportedRun:
         return SWEEP_TAG in self.run.tags
 
     @property
+    def is_imported(self) -> bool:
+        """Whether somebody else published it."""
+        return IMPORTED_TAG in self.run.tags
+
+    @property
     def is_performance(self) -> bool:
         """Whether it measured performance."""
         return self.run.trailer("Mode") == PERFORMANCE
@@ -79,8 +92,10 @@ class ReportedRun:
     def subject(self) -> tuple[str, ...]:
         """What was measured, whatever the scenario: system, benchmark, backend, configuration."""
         said = self.run.trailer
+        # Submitters give their systems the same names.
+        published = ("Submitter", "Round") if self.is_imported else ()
         return (
-            *(said(name) for name in ("System", "Benchmark", "Backend")),
+            *(said(name) for name in ("System", "Benchmark", "Backend", *published)),
             self.record.backend.precision if self.record else "",
             *(f"{name}={value}" for name, value in sorted(self.chosen.items())),
         )

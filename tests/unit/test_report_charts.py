@@ -25,6 +25,7 @@ from mlrepo.report.measures import (
     tokens_per_user,
 )
 from mlrepo.report.reported import ReportedRun, accelerators, cores
+from mlrepo.report.rounds import round_lines
 from mlrepo.repository.history import RecordedRun
 from mlrepo.repository.trailers import run_trailers
 from mlrepo.rounds import SHIPPED
@@ -363,6 +364,7 @@ def test_every_kind_is_drawn_from_its_columns_only() -> None:
         *traces(runs, names, _recorded(runs)),
         *tokens_per_user(runs, names),
         *pareto_fronts(runs, names),
+        *round_lines([_run(8, 1.0, round="v5.1"), _run(9, 1.0)], SHIPPED, names, "Acme"),
     ]
     drawn = {chart.kind: chart for chart in charts}
     assert set(drawn) | {"history-commits"} == set(SPECIFICATIONS)

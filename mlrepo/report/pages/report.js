@@ -455,6 +455,7 @@
 
   const SECTIONS = [
     ["history", "History", "Results over time; bars are 95 % intervals of repeated runs, dashed lines changes of the environment."],
+    ["rounds", "Lines over the rounds", "The best published results of each submitter; the thick line with diamonds is the own one."],
     ["pareto", "Pareto fronts", "Configurations that no other one beats are on the line."],
     ["load", "Load curves", "Latencies at the rates that were offered, or with so many requests at an endpoint; the dashed line is the limit."],
     ["achieved", "Achieved rates of Server", "On the dashed line, the system keeps up."],
