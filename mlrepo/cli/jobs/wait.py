@@ -11,7 +11,7 @@ import click
 from mlrepo.cli.context import resolver
 from mlrepo.cli.jobs.listing import job_values, result_of, run_of, summary, what
 from mlrepo.cli.render import print_json
-from mlrepo.errors import MlrepoError, Unanswered
+from mlrepo.errors import MlrepoError, Unanswered, UserError
 
 if TYPE_CHECKING:
     from mlrepo.jobs.journal import JobJournal
@@ -60,13 +60,22 @@ def wait_for(
     journal = JobJournal.of(repository)
     begin, pause = time.monotonic(), every or _FIRST_SECONDS
     said: dict[str, str] = {}
+    refused: dict[str, UserError] = {}
     while True:
         repository = find_repository(repository.root)  # nothing of it is remembered
         refresh(repository, journal)
         states = job_states(repository, journal, names)
-        for job, before in submit_again(repository, journal, states):
-            number = len(job.attempts)
-            click.echo(f"{job.id}: {before}; submitted again (attempt {number}).", err=True)
+        for group in dict.fromkeys(state.group.id for state in states):
+            mine = [state for state in states if state.group.id == group]
+            if group in refused:
+                continue
+            try:
+                for job, before in submit_again(repository, journal, mine):
+                    number = len(job.attempts)
+                    click.echo(f"{job.id}: {before}; submitted again (attempt {number}).", err=True)
+            except UserError as error:  # what runs of it and of other groups goes on
+                refused[group] = error
+                click.echo(f"{group}: {error.message}\n  {error.hint}", err=True)
         _tell_changes(states, said, err=as_json)
         open_ = [
             state
@@ -75,6 +84,7 @@ def wait_for(
             or state.state == "unknown"
             or (
                 state.state in REPEATABLE
+                and state.group.id not in refused
                 and not state.job.cancelled
                 and len(state.job.attempts) < MOST_ATTEMPTS
             )
