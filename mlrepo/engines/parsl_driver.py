@@ -6,6 +6,7 @@ cancelled.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from concurrent.futures import Future
@@ -49,29 +50,40 @@ def run_script(script: str, seconds: float) -> tuple[int, str]:
 
 def drive(root: Path, file: Path) -> None:
     """Run the entries of a queue on the nodes of a configuration until none is left."""
-    import parsl
-
+    # Parsl starts programs of its own, which are beside the interpreter.
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
     queue = Queue(root)
     with working_on(queue) as mine:
         if not mine or not queue.open_entries():
             return
-        config = read_config(file)
-        config.run_dir = str(root / "runinfo")
-        most = nodes_of(config)
-        with parsl.load(config):
-            app = parsl.python_app(run_script)
-            going: dict[int, tuple[QueuedJob, Future[tuple[int, str]]]] = {}
-            while entries := queue.open_entries():
-                for entry in entries:
-                    free = entry.number not in going and len(going) < most
-                    if free and queue.begin(entry.number):
-                        script = (root / f"{entry.number}.sh").read_text(encoding="utf-8")
-                        going[entry.number] = entry, app(script, entry.seconds)
-                for number, (entry, future) in list(going.items()):
-                    if future.done():
-                        del going[number]
-                        queue.end(number, _ended(entry, future))
-                time.sleep(_POLL_SECONDS)
+        try:
+            _work(queue, file)
+        except Exception as error:  # of the configuration or of Parsl: each job says so
+            for entry in queue.open_entries():
+                queue.end(entry.number, f"Parsl failed: {error_line(error)}")
+            raise
+
+
+def _work(queue: Queue, file: Path) -> None:
+    import parsl
+
+    config = read_config(file)
+    config.run_dir = str(queue.root / "runinfo")
+    most = nodes_of(config)
+    going: dict[int, tuple[QueuedJob, Future[tuple[int, str]]]] = {}
+    with parsl.load(config):
+        app = parsl.python_app(run_script)
+        while entries := queue.open_entries():
+            for entry in entries:
+                free = entry.number not in going and len(going) < most
+                if free and queue.begin(entry.number):
+                    script = (queue.root / f"{entry.number}.sh").read_text(encoding="utf-8")
+                    going[entry.number] = entry, app(script, entry.seconds)
+            for number, (entry, future) in list(going.items()):
+                if future.done():
+                    del going[number]
+                    queue.end(number, _ended(entry, future))
+            time.sleep(_POLL_SECONDS)
 
 
 def _ended(entry: QueuedJob, future: Future[tuple[int, str]]) -> str:

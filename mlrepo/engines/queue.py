@@ -52,6 +52,9 @@ class Queue:
         self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / "lock", timeout=_LOCK_SECONDS):
             self._sweep()
+            for entry in self.open_entries():  # an earlier attempt that nobody began
+                if entry.name == name and self._said(entry.number, "running") is None:
+                    write_atomically(self.root / f"{entry.number}.ended", b"submitted again")
             number = max(self._numbers(), default=0) + 1
             write_atomically(self.root / f"{number}.sh", script.encode())
             entry = {"name": name, "seconds": seconds, "log": str(log)}
@@ -114,14 +117,15 @@ class Queue:
 
     def start(self, module: str, *arguments: str) -> None:
         """Start a process that works on the queue; it ends soon if there is one already."""
-        subprocess.Popen(
-            [sys.executable, "-P", "-m", module, str(self.root), *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-            start_new_session=True,
-        )
+        with (self.root / "worker.log").open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-P", "-m", module, str(self.root), *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                start_new_session=True,
+            )
 
     def _numbers(self) -> list[int]:
         if not self.root.is_dir():
