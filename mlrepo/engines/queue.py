@@ -52,9 +52,9 @@ class Queue:
         self.root.mkdir(parents=True, exist_ok=True)
         with locked(self.root / "lock", timeout=_LOCK_SECONDS):
             self._sweep()
-            for entry in self.open_entries():  # an earlier attempt that nobody began
-                if entry.name == name and self._said(entry.number, "running") is None:
-                    write_atomically(self.root / f"{entry.number}.ended", b"submitted again")
+            for earlier in self.open_entries():  # an attempt that nobody began
+                if earlier.name == name and self._said(earlier.number, "running") is None:
+                    write_atomically(self.root / f"{earlier.number}.ended", b"submitted again")
             number = max(self._numbers(), default=0) + 1
             write_atomically(self.root / f"{number}.sh", script.encode())
             entry = {"name": name, "seconds": seconds, "log": str(log)}
