@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import signal
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,6 @@ config = Config(executors=[HighThroughputExecutor(
 
 
 def _configuration(lab: Lab, text: str, **values: str) -> str:
-    import sys
-
     file = lab.root.parent / "site.py"
     path = f"{Path(sys.executable).parent}"
     for name, value in {"path": path, **values}.items():
@@ -79,7 +78,8 @@ def test_a_slurm_provider(lab: Lab) -> None:
 def test_a_local_provider_whose_driver_is_killed(lab: Lab) -> None:
     """Its jobs are lost; waiting starts another driver, and each cell is done once."""
     on = _configuration(lab, _HERE, workers="1")
-    names = lab.submit(*RUN, "--count", "100", "--time", "1", "--repeat", "2", on=on)
+    run = (*RUN, "--count", "100", "--time", "1", "--repeat", "2")
+    names = lab.submit(*run, on=on, options=(f"directory={lab.place}/here",))
     lab.until(names[0], "running")
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         if b"mlrepo.engines.parsl_driver\0" + str(lab.root).encode() in path.read_bytes():
