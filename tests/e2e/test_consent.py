@@ -179,6 +179,28 @@ def test_somebody_elses_suite_is_not_resumed_in_silence(root: Path, schema: str)
     mlrepo(root, "bench", "resume", "--trust-prefix", code=2).says("/tmp/evil.onnx does not exist")
 
 
+def test_somebody_elses_sweep_is_not_resumed_in_silence(root: Path) -> None:
+    """Its command is shown, with the axes and options that it would run."""
+    mlrepo(root, *_RUN)
+    own = mlrepo(root, "show", "--json").json["record"]
+    plan = {
+        "command": "sweep",
+        "benchmarks": ["digits"],
+        "scenarios": ["Offline"],
+        "backends": ["writing"],
+        "options": ["file=/tmp/evil"],
+        "threads": ["1,2"],
+        "name": "theirs",
+    }
+    request = {"plan": plan, "run": {"benchmark": "", "backend": "", "scenario": "", "mode": ""}}
+    tags = ["sweep", "sweep-theirs", "cell-0"]
+    pushed_by_a_stranger(root, own["run"], "shared", request=request, tags=tags)
+    mlrepo(root, "bench", "resume", code=2).says(
+        *("command line", "--backend writing", "--threads 1,2", "--backend-opt file=/tmp/evil"),
+        *("Mallory", "--trust-prefix"),
+    )
+
+
 def test_a_record_that_is_not_what_its_commit_says_is_not_replayed(root: Path) -> None:
     """By its trailers it is found, by its record it would run."""
     mlrepo(root, *_RUN)
