@@ -114,6 +114,12 @@ class SyncReport:
     lifted: tuple[str, ...] = ()
 
     @property
+    def changed(self) -> bool:
+        """Return whether anything came, went or moved."""
+        exchanged = any(one.runs or one.acts for one in (self.came, self.went))
+        return exchanged or bool(self.forwarded or self.merged or self.pushed)
+
+    @property
     def complete(self) -> bool:
         """Return whether all that should go went, and nothing needs a person."""
         return not any(one.refused for one in self.kept) and self.problem is None

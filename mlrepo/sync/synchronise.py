@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlrepo.curation.merge import ChangedByHand, MergeChange, compose_merge
@@ -109,10 +109,14 @@ def synchronise_by_bundle(
     """
     bundle = Bundle(repository, path)
     with bundle.held():
+        before = bundle.branches().experiments
         report = synchronise_with(repository, bundle, environ)
-        if report.problem is None:
-            bundle.write()
-        return report
+        if report.problem is not None:
+            return report
+        bundle.write()  # also what is not of this clone
+        after = bundle.branches().experiments
+        went = traffic_of(repository, after.values(), [*before.values()])
+        return replace(report, went=went, experiments=len(after))
 
 
 def synchronise_with(

@@ -43,6 +43,11 @@ def test_it_prints_what_came_and_went(team: Team) -> None:
     assert told["came"] == {"runs": {"alpha": 1, "beta": 1}, "decisions": 0}
     assert (told["schema"], told["forwarded"]) == ("mlrepo.sync/1", ["exp/tuning"])
     mlrepo(alpha.root, "sync").says("Nothing new: origin", "has 2 experiment branches")
+    mlrepo(alpha.root, "run", "withdraw", "latest", "--why", "a try").says("after `mlrepo sync`")
+    went = mlrepo(alpha.root, "sync")
+    went.says("1 decision about runs went.")
+    assert "Nothing new" not in went.out
+    mlrepo(beta.root, "sync").says("1 decision about runs came.")
     narrow = mlrepo(beta.root, "sync", "--offline", COLUMNS="60")
     assert narrow.out == ""
 

@@ -81,7 +81,7 @@ def test_out_and_back_by_a_url(
     told = capsys.readouterr().out
     assert kept["six"] in told
     assert kept["one"] not in told
-    assert "3 logs needed: 2 here, 2 in memory://team/full-logs, intact." in told
+    assert "3 logs needed; intact: 2 here, 2 in memory://team/full-logs." in told
     raw = results.store / "raw"
     (raw / _IDS["one"]).unlink()
     assert _run(results, "fetch", url, kept["two"]) == 0

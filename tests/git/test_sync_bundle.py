@@ -68,7 +68,8 @@ def test_a_clone_in_between_passes_on_what_is_not_its_own(team: Team, tmp_path: 
     run = record(alpha, 0).run
     _sync(alpha, tmp_path / "one.bundle")
     _sync(middle, tmp_path / "one.bundle")
-    _sync(middle, tmp_path / "two.bundle")
+    passed_on = _sync(middle, tmp_path / "two.bundle")
+    assert (passed_on.went.runs, passed_on.experiments, passed_on.pushed) == (1, 1, ())
     assert _sync(beta, tmp_path / "two.bundle").came.runs == 1
     assert counting(find_repository(beta.root)) == [run]
 

@@ -208,10 +208,10 @@ def verify(place: str | None, as_json: bool) -> int:
             tail="RUN",
         )
     here = sum(one.here is LogState.INTACT for one in found)
-    said = f"{_logs(len(found))} needed: {here} here"
+    said = f"{_logs(len(found))} needed; intact: {here} here"
     if there is not None:
         said += f", {sum(one.there is LogState.INTACT for one in found)} in {there.shown}"
-    click.echo(f"{said}, intact.")
+    click.echo(f"{said}.")
     return code
 
 

@@ -87,10 +87,9 @@ def _print(report: SyncReport) -> None:
         )
     if report.waiting:
         click.echo(f"Waiting to go to {report.hub}: {', '.join(report.waiting)}.")
-    if report.problem is None and report.contacted and not machines and not report.merged:
+    if report.contacted and report.complete and not report.changed:
         agree = _number(report.experiments, "experiment branch", "experiment branches")
-        if report.complete:
-            click.echo(f"Nothing new: {report.hub} ({report.url}) has {agree}.")
+        click.echo(f"Nothing new: {report.hub} ({report.url}) has {agree}.")
 
 
 def _print_upstream(repository: ResultsRepository) -> None:
