@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import statistics
 import subprocess
 import sys
@@ -238,17 +239,21 @@ def nothing_new(base: Path, branches: int, runs: int, repeat: int) -> None:
     git(root, "remote", "add", "origin", str(hub))
     git(root, "push", "--quiet", "--no-verify", "origin", "main", "refs/heads/exp/*")
     git(root, "pack-refs", "--all")
-    whole, network = [], []
+    whole, cpus, network = [], [], []
     for _ in range(repeat):
         begin = time.perf_counter()
         git(root, "ls-remote", "--heads", "origin")
         network.append(time.perf_counter() - begin)
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         begin = time.perf_counter()
         done = subprocess.run([*_MLREPO, "sync"], cwd=root, check=True, capture_output=True)
         whole.append(time.perf_counter() - begin)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert b"Nothing new" in done.stdout, done.stdout
     print(f"{branches} branches, {runs} runs, nothing new")
-    for what, times in (("mlrepo sync", whole), ("git ls-remote in it", network)):
+    measured = (("mlrepo sync", whole), ("its CPU", cpus), ("git ls-remote in it", network))
+    for what, times in measured:
         print(f"{what}: best {min(times):.2f} s, median {statistics.median(times):.2f} s")
     print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} CPUs")
 
