@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from mlrepo.errors import RemoteUnavailable, UserError
+from mlrepo.errors import Busy, RemoteUnavailable, UserError
 from mlrepo.record import configuration_digest
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import recorded_runs
+from mlrepo.sync import synchronise as synchronising
 from tests.curated import counting, layout, standing, withdrawn
 from tests.machines_of_a_team import (
     make_hub,
@@ -427,3 +428,45 @@ def _lose(machine: ResultsRepository, name: str) -> None:
         subprocess.run(["git", "unpack-objects", "-q"], cwd=machine.root, input=data, check=True)
     oid = git(machine.root, "rev-parse", name).strip()
     (machine.common_dir / "objects" / oid[:2] / oid[2:]).unlink()
+
+
+def test_a_push_that_loses_a_race_is_made_again_on_the_winner_s(team: Team, hub: Path) -> None:
+    """Another machine's push arrives while the hub receives ours: ours merges it and is taken."""
+    alpha, beta = team("alpha"), team("beta")
+    record(alpha, 0)
+    sync(alpha), sync(beta)
+    record(beta, 1, system="alpha")
+    record(alpha, 2)
+    winner = "refs/waiting/beta"
+    git(beta.root, "push", "--quiet", "--no-verify", "origin", f"exp/tuning:{winner}")
+    hook = hub / "hooks" / "update"
+    hook.parent.mkdir(exist_ok=True)
+    # Git forbids changes of references while it keeps received objects in quarantine.
+    hook.write_text(
+        f"#!/bin/sh\ngit rev-parse --verify -q {winner} >/dev/null || exit 0\n"
+        f"cat {winner} > refs/heads/exp/tuning\ngit update-ref -d {winner} 2>/dev/null\n"
+        f"rm -f {winner}\nexit 0\n"
+    )
+    hook.chmod(0o755)
+    report = sync(alpha)
+    assert [one.branch for one in report.merged] == ["exp/tuning"]
+    assert tip(hub) == tip(alpha) == report.merged[0].commit
+    assert git(hub, "rev-list", "--count", "--merges", "exp/tuning").strip() == "1"
+    assert len(counting(find_repository(alpha.root))) == 3
+
+
+def test_races_without_end_are_given_up(
+    team: Team, hub: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is here stays, and waits; the hub's words are passed on."""
+    monkeypatch.setattr(synchronising, "_ROUNDS", 3)
+    alpha = team("alpha")
+    record(alpha, 0)
+    (hub / "refs" / "heads" / "exp").mkdir()
+    (hub / "refs" / "heads" / "exp" / "tuning.lock").touch()
+    report = try_sync(alpha)
+    assert isinstance(report.problem, Busy)
+    assert "3 pushes to origin lost a race" in report.problem.message
+    assert report.waiting == ("exp/tuning",)
+    (hub / "refs" / "heads" / "exp" / "tuning.lock").unlink()
+    assert sync(alpha).pushed == ("exp/tuning",)
