@@ -8,7 +8,7 @@ Two things are done:
    every rate: ``--searches`` capacities, each without noise, and with a fifth of the runs slowed
    down by up to 30 %. The dense grid has a rate every 3 %; its knee is the largest rate that holds
    the limit.
-2. With ``--real``, ``mlrepo bench sweep`` on the embedded workload with the backend onnx: adaptive
+2. With ``--real``, ``mlrepo bench sweep`` on the embedded workload with ``--backend``: adaptive
    from 6 rates, then a grid of rates 3 % apart over the part of the range in which the knee can be
    (a factor of ``--around`` to each side of it), each rate ``--repeat`` times. The knee of the grid
    is the largest rate at which most runs hold; a grid over the whole range would have more runs.
@@ -53,6 +53,8 @@ def main() -> None:
     parser.add_argument("--high", type=float, default=12000.0, help="queries/s")
     parser.add_argument("--latency", type=float, default=0.01, help="the bound in seconds")
     parser.add_argument("--repeat", type=int, default=2, help="runs of each rate of the grid")
+    parser.add_argument("--backend", default="onnx")
+    parser.add_argument("--batch", default="", help="the largest; found in the warm-up if empty")
     parser.add_argument("--around", type=float, default=1.5)
     asked = parser.parse_args()
     for noise in (0.0, 0.3):
@@ -123,8 +125,9 @@ def real(root: Path, asked: argparse.Namespace) -> None:
     init = ("init", str(root), "--submitter", "A", "--division", "open", "--system", "box")
     subprocess.run([*MLREPO, *init], check=True, stdout=subprocess.DEVNULL)
     common = (
-        *("bench", "sweep", "--benchmark", "digits", "--backend", "onnx", "--scenario", "Server"),
-        *("--threads", "1", "--max-latency", str(asked.latency), "--time", str(asked.seconds)),
+        *("bench", "sweep", "--benchmark", "digits", "--backend", asked.backend),
+        *("--scenario", "Server", "--threads", "1", "--max-latency", str(asked.latency)),
+        *("--time", str(asked.seconds), *(("--max-batchsize", asked.batch) if asked.batch else ())),
         *("--yes", "--json"),
     )
     begin = time.monotonic()
