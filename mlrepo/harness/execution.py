@@ -20,7 +20,12 @@ from mlrepo.harness import query_list, warmup
 from mlrepo.harness.by_length import unpadded_form
 from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.events import Reporter
-from mlrepo.harness.loadgen import installed_release, read_settings
+from mlrepo.harness.loadgen import (
+    COUNT_TO_JUDGE,
+    installed_release,
+    read_settings,
+    samples_to_judge,
+)
 from mlrepo.harness.model_guard import ModelGuard
 from mlrepo.harness.predicting import PredictingSystem
 from mlrepo.harness.requests import SubmittingSystem, takes_requests
@@ -74,7 +79,7 @@ def execute(
     if preflight is not None:
         preflight(dataset)
     settings = _settings(spec, workload, directory)
-    _refuse_too_many(spec, settings, dataset)
+    _refuse_too_many(spec, workload, settings, dataset, directory)
     scenario = SCENARIOS[spec.scenario]
     query = query_list.samples_per_query(settings, scenario)
     guard = ModelGuard(spec)
@@ -235,7 +240,7 @@ def _query_list(
     """Return the list that LoadGen will build; raise :class:`UserError` if it does not fit."""
     settings = _list_settings(spec, workload, directory)
     accuracy = spec.mode == ACCURACY
-    samples = settings.accuracy_sample_count_override if accuracy else workload.performance_samples
+    samples = samples_to_judge(settings) if accuracy else workload.performance_samples
     loaded = min(dataset.total, samples or dataset.total)
     scenario = SCENARIOS[spec.scenario]
     found = query_list.planned(settings, scenario, loaded, accuracy=accuracy)
@@ -265,11 +270,16 @@ def _backend_options(
 
 def _lacks_estimate(spec: RunSpec, workload: Workload, directory: Path) -> bool:
     """Return whether the load of the run is to be estimated: the user left it open."""
+    setting = SCENARIOS[spec.scenario].setting
+    return spec.estimate and _in_conf(spec, workload, directory, setting) is None
+
+
+def _in_conf(spec: RunSpec, workload: Workload, directory: Path, setting: str) -> str | None:
+    """Return what the run's ``user.conf`` says of a setting; None if it says nothing."""
     text = (directory / USER_CONF_FILE).read_text(encoding="utf-8")
     scenario = SCENARIOS[spec.scenario]
     names = scenario.loadgen_model(workload.loadgen_model), scenario.loadgen
-    conf = parse_user_conf(text, USER_CONF_FILE)
-    return spec.estimate and conf.effective(*names, scenario.setting) is None
+    return parse_user_conf(text, USER_CONF_FILE).effective(*names, setting)
 
 
 def _write_estimates(
@@ -329,10 +339,22 @@ def _length(
     }
 
 
-def _refuse_too_many(spec: RunSpec, settings: Any, dataset: Dataset) -> None:
-    """Raise :class:`Unusable` if more samples are to be judged than there are."""
-    asked = settings.accuracy_sample_count_override
-    if spec.mode == ACCURACY and asked > dataset.total:
+def _refuse_too_many(
+    spec: RunSpec, workload: Workload, settings: Any, dataset: Dataset, directory: Path
+) -> None:
+    """Raise :class:`Unusable` if more samples are to be judged than there are, or fewer than all
+    where LoadGen judges all.
+    """
+    if spec.mode != ACCURACY:
+        return
+    asked = samples_to_judge(settings)
+    if asked is None:
+        if _in_conf(spec, workload, directory, COUNT_TO_JUDGE) is not None:
+            raise Unusable(
+                f"LoadGen {installed_release()} judges all samples of an accuracy run.",
+                hint="Leave out --count, or install a LoadGen from 6.0 on.",
+            )
+    elif asked > dataset.total:
         raise Unusable(
             f"{asked} samples were requested, but the data set has {dataset.total}.",
             hint="Leave out --count to use all samples.",

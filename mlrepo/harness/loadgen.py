@@ -10,6 +10,8 @@ from mlrepo.errors import UserError
 from mlrepo.record import ACCURACY
 from mlrepo.scenarios import Scenario
 
+# How many samples an accuracy run judges.
+COUNT_TO_JUDGE = "accuracy_sample_count_override"
 SEEDS = ("qsl_rng_seed", "sample_index_rng_seed", "schedule_rng_seed")
 
 
@@ -39,6 +41,11 @@ def read_settings(
     settings = lg.TestSettings()
     for file, kind in (("", 0), *((str(path), 2) for path in files)):
         code = settings.FromConfig(file, scenario.loadgen_model(model), scenario.loadgen, kind)
+        if code != 0 and not file:
+            raise UserError(
+                f"LoadGen {installed_release()} has no mlperf.conf in it (code {code}).",
+                hint="Releases before 5.0.7 have none: install a later one.",
+            )
         if code != 0:
             raise UserError(f"LoadGen cannot read {Path(file).name} (code {code}).")
         if not file and min_duration_ms is not None:
@@ -47,6 +54,14 @@ def read_settings(
     accuracy, performance = lg.TestMode.AccuracyOnly, lg.TestMode.PerformanceOnly
     settings.mode = accuracy if mode == ACCURACY else performance
     return settings
+
+
+def samples_to_judge(settings: Any) -> int | None:
+    """Return how many samples an accuracy run judges: 0 for all, None if LoadGen knows only all.
+
+    Releases before 6.0 know only all.
+    """
+    return getattr(settings, COUNT_TO_JUDGE, None)
 
 
 def embedded_seeds() -> dict[str, int]:

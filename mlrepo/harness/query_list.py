@@ -101,7 +101,8 @@ def planned(settings: Any, scenario: Scenario, loaded: int, *, accuracy: bool = 
     period = _period(settings, scenario)
     seconds = _STREAM_FACTOR * duration if scenario.is_stream else duration
     queries = 1 + seconds / period if period else math.inf if seconds else 1
-    if settings.sample_concatenate_permutation:  # rounded up to whole permutations
+    # Rounded up to whole permutations; releases before 6.0 have the setting, but do not tell it.
+    if getattr(settings, "sample_concatenate_permutation", True):
         queries += loaded
     return QueryList(max(queries, least), samples)
 

@@ -191,7 +191,8 @@ def disturbances(report: NoiseReading) -> list[str]:
     found = []
     if names := report["benchmarks"]:
         what = "another benchmark" if len(names) == 1 else f"{len(names)} other benchmarks"
-        found.append(f"{what} of mlrepo ran: {', '.join(names)}")
+        more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+        found.append(f"{what} of mlrepo ran: {', '.join(names[:_LISTED])}{more}")
     cpus = machine_cpus()
     if report["others_cpus"] > LIMITS["others"] * cpus:
         found.append(f"other processes used {report['others_cpus']:.2f} of {cpus} CPUs")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from mlrepo.bench.loadgen import LoadGenFit, loadgen_fit
-from mlrepo.harness.loadgen import SEEDS, embedded_seeds, installed_release
+from mlrepo.harness.loadgen import (
+    SEEDS,
+    embedded_seeds,
+    installed_release,
+    read_settings,
+    samples_to_judge,
+)
 from mlrepo.rounds import SHIPPED
 from mlrepo.rounds.loadgen import has_seeds_of, loadgen_releases
+from mlrepo.scenarios import SCENARIOS
 
 
 def test_the_table_agrees_with_the_installed_loadgen() -> None:
@@ -59,3 +68,9 @@ def test_what_is_said_before_a_run_names_the_release_to_install() -> None:
     assert note.endswith("pip install 'mlcommons-loadgen==6.0.4'")
     assert "No LoadGen from PyPI" in LoadGenFit("v1.1", "6.0.17", fits=False, accepted="").note
     assert installed_release()
+
+
+def test_a_loadgen_that_judges_all_samples_says_so() -> None:
+    """Releases before 6.0 have no number of samples to judge; later ones have 0 for all."""
+    assert samples_to_judge(SimpleNamespace()) is None
+    assert samples_to_judge(read_settings("resnet50", SCENARIOS["Offline"], "accuracy")) == 0

@@ -141,3 +141,6 @@ def test_each_limit_has_its_sentence(changes: dict[str, object], number: int) ->
         "benchmarks": [],
     }
     assert len(disturbances(cast("NoiseReading", {**quiet, **changes}))) == number
+    crowd = {**quiet, "benchmarks": [f"process {number} of alice" for number in range(9)]}
+    [sentence] = disturbances(cast("NoiseReading", crowd))
+    assert sentence.startswith("9 other") and sentence.endswith("process 4 of alice and 4 more")

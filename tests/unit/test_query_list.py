@@ -236,3 +236,23 @@ def test_an_estimate_fits_into_what_is_available_or_the_run_ends_before_it(
     with pytest.raises(QueryListError) as caught:
         _fitted(value, scenario, lambda: 48e-6)
     assert "--time" in caught.value.hint
+
+
+class _Older:
+    """Settings of a release that does not tell whether it permutes."""
+
+    def __init__(self, settings: Any) -> None:
+        self._settings = settings
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "sample_concatenate_permutation":
+            raise AttributeError(name)
+        return getattr(self._settings, name)
+
+
+def test_a_release_that_does_not_tell_whether_it_permutes_is_planned_with_it() -> None:
+    """Before 6.0: a list that is too long by one permutation refuses nothing that fits by far."""
+    settings = _settings("Server", server_target_qps=100.0, min_duration_ms=1000)
+    assert _planned(_Older(settings), "Server").queries == (
+        _planned(settings, "Server").queries + _LOADED
+    )
