@@ -114,7 +114,8 @@ def _tell_changes(states: Sequence[JobState], said: dict[str, str], *, err: bool
         if said.get(state.job.id) == line:
             continue
         said[state.job.id] = line
-        result = f": {result_of(state)}, run {run_of(state)}" if run_of(state) else ""
+        shown = (result_of(state), f"run {run_of(state)}" if run_of(state) else "")
+        result = "".join(f", {one}" for one in shown if one)
         where = f" on {state.node}" if state.node else ""
         why = f" ({state.reason})" if state.reason else ""
         click.echo(f"{state.job.id} {what(state)} {state.state}{where}{why}{result}", err=err)
