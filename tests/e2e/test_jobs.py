@@ -71,6 +71,12 @@ def test_a_killed_job_is_done_again_and_counts_once(root: Path) -> None:
     # Git has the run a moment before the job has said so.
     _await(lambda: '"state": "recorded"' in mlrepo(root, "jobs", "logs", jobs[0]["id"]).out)
     mlrepo(root, "jobs", "logs", jobs[0]["id"], "--attempt", "2").says("samples/s VALID")
+    for columns in ("40", "60", "200"):
+        mlrepo(root, "jobs", COLUMNS=columns).says("2 job(s): 2 done")
+        mlrepo(root, "status", "--machines", COLUMNS=columns).says("box", "samples/s", "Next: ")
+    machines = mlrepo(root, "status", "--machines", "--json").json["machines"]
+    assert [board["standings"][0]["ratio"] for board in machines["best"]] == [1.0]
+    assert [one["system"] for one in machines["missing"]] == ["box"]
     # What is settled is not submitted again, and a request that refuses itself is told at once.
     mlrepo(root, "jobs", "wait").says("2 done")
     mlrepo(root, "jobs", "wait", "--json").says("mlrepo.jobs/1")

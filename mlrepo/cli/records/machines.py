@@ -72,7 +72,7 @@ def print_machines(repository: ResultsRepository, rows: Sequence[StatusRow]) -> 
             for place, one in enumerate(board.standings, start=1)
         ],
         right=(several + whose + 2, several + whose + 6),
-        drop=("DIVISION", "BACKEND"),
+        drop=(*(("DIVISION",) if several else ()), "BACKEND"),
     )
     if lacking:
         click.echo()
