@@ -73,7 +73,7 @@ def test_a_killed_job_is_done_again_and_counts_once(root: Path) -> None:
     mlrepo(root, "jobs", "logs", jobs[0]["id"], "--attempt", "2").says("samples/s VALID")
     for columns in ("40", "60", "200"):
         mlrepo(root, "jobs", COLUMNS=columns).says("2 job(s): 2 done")
-        mlrepo(root, "status", "--machines", COLUMNS=columns).says("box", "samples/s", "Next: ")
+        mlrepo(root, "status", "--machines", COLUMNS=columns).says("box", "1.00", "Next: ")
     machines = mlrepo(root, "status", "--machines", "--json").json["machines"]
     assert [board["standings"][0]["ratio"] for board in machines["best"]] == [1.0]
     assert [one["system"] for one in machines["missing"]] == ["box"]
