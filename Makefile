@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: demo quick test test-backends test-cluster check lint prove fuzz docs install-man clean
+.PHONY: demo quick test test-backends test-cluster check lint prove fuzz docs screenshots install-man clean
 
 demo: $(VENV)/report
 	$(BIN)/mlrepo demo
@@ -49,6 +49,10 @@ docs: $(VENV)/tested
 	$(BIN)/python -m docs.generate
 	$(BIN)/python -m docs.man build/man/man1
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+
+# The demo's report as a browser shows it: build/screenshots. Needs Chromium.
+screenshots: $(VENV)/tested
+	$(BIN)/python -m docs.screenshots build/screenshots
 
 # Man pages of all commands; PREFIX/share/man is where `man` looks for them.
 PREFIX ?= $(HOME)/.local

@@ -92,6 +92,8 @@ def _traced(groups: Sequence[_Group]) -> list[_Group]:
 
 
 _LATENCY = ("latency", "slower", "run", "share")
+# Of which the text beside a chart tells the latencies.
+_SHARES = (0.5, 0.9, 0.99, 0.999)
 # What one chart is of, by the names of its histograms; the first is what LoadGen's are called.
 _CHARTS = ((TITLES[QUERY], (QUERY, SAMPLE)), *((TITLES[n], (n,)) for n in (FIRST_TOKEN, PER_TOKEN)))
 
@@ -111,14 +113,17 @@ def latencies(
         shown = group[-MOST_LINES:]
         for what, keys in _CHARTS:
             rows: list[tuple[object, ...]] = []
+            newest: list[tuple[object, ...]] = []
             whole = 0
             for run in shown:
                 found = recorded.latencies.get(run.run.run, Latencies()).distributions
                 histogram = next((found[key] for key in keys if key in found), None)
                 whole += histogram is not None
                 if histogram is None:
-                    rows += _percentiles(run, what)
+                    newest = _percentiles(run, what)
+                    rows += newest
                 else:
+                    newest = [_point(run, histogram, share) for share in _SHARES]
                     rows += _tail(run, histogram, points)
             if rows:
                 left = f" of {len(group)}" if len(group) > len(shown) else ""
@@ -127,7 +132,7 @@ def latencies(
                         names.give("latency", benchmark, scenario, system, what),
                         "latency",
                         f"{benchmark} {scenario} on {system}: {what}",
-                        _about_latencies(shown, left, rows, whole, recorded.unread),
+                        _about_latencies(shown, left, newest, whole, recorded.unread),
                         f"{what} (ms)",
                         "share that is slower",
                         _LATENCY,
@@ -160,16 +165,19 @@ def _tail(run: ReportedRun, histogram: Histogram, points: int) -> Iterator[tuple
         yield round(latency * _MS, 6), float(f"{slower:.4g}"), run.run.run, share
 
 
+def _point(run: ReportedRun, histogram: Histogram, share: float) -> tuple[object, ...]:
+    latency = round(histogram.percentile(share) * _MS, 6)
+    return latency, round(1 - share, 6), run.run.run, f"p{share * 100:g}"
+
+
 def _about_latencies(
     runs: Sequence[ReportedRun],
     left: str,
-    rows: Sequence[tuple[object, ...]],
+    newest: Sequence[tuple[object, ...]],
     whole: int,
     unread: frozenset[str],
 ) -> str:
-    newest = runs[-1].run.run
-    mine = [row for row in rows if row[2] == newest]
-    few = [_nearest(mine, 1 - share) for share in (0.5, 0.9, 0.99, 0.999)] if mine else []
+    few = [_nearest(newest, 1 - share) for share in _SHARES] if newest else []
     last = [f"{row[3]} {format_number(float(str(row[0])))} ms" for row in dict.fromkeys(few)]
     if whole == len(runs):
         how = "by all latencies that LoadGen measured"
@@ -179,7 +187,7 @@ def _about_latencies(
         how = "by the percentiles that LoadGen logged"
     bad = sorted(run.run.run for run in runs if run.run.run in unread)
     damaged = f" What {', '.join(bad)} recorded of latencies cannot be read." if bad else ""
-    said = f" {newest}: {', '.join(last)}." if last else ""
+    said = f" {runs[-1].run.run}: {', '.join(last)}." if last else ""
     return f"{counted(len(runs), 'VALID run')}{left}, the newest, {how}.{said}{damaged}"
 
 
