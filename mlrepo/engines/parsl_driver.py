@@ -15,6 +15,7 @@ from pathlib import Path
 from mlrepo.engines.parsl_config import nodes_of, read_config
 from mlrepo.engines.queue import Queue, QueuedJob, working_on
 from mlrepo.errors import error_line
+from mlrepo.lifetime import bound
 
 _POLL_SECONDS = 0.2
 
@@ -69,6 +70,9 @@ def _work(queue: Queue, file: Path) -> None:
 
     config = read_config(file)
     config.run_dir = str(queue.root / "runinfo")
+    for executor in config.executors:  # their program would outlive a driver that is killed
+        if command := getattr(executor, "interchange_launch_cmd", None):
+            executor.interchange_launch_cmd = bound(command)
     most = nodes_of(config)
     going: dict[int, tuple[QueuedJob, Future[tuple[int, str]]]] = {}
     with parsl.load(config):

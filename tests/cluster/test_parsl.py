@@ -75,15 +75,23 @@ def test_a_slurm_provider(lab: Lab) -> None:
     lab.mlrepo("jobs", "logs", names[0]).says("samples/s VALID")
 
 
+def _interchanges() -> set[str]:
+    """Return Parsl's programs beside its drivers, by their process."""
+    paths = Path("/proc").glob("[0-9]*/cmdline")
+    return {path.parent.name for path in paths if b"interchange" in path.read_bytes()}
+
+
 def test_a_local_provider_whose_driver_is_killed(lab: Lab) -> None:
     """Its jobs are lost; waiting starts another driver, and each cell is done once."""
     on = _configuration(lab, _HERE, workers="1")
     run = (*RUN, "--count", "100", "--time", "1", "--repeat", "2")
+    before = _interchanges()
     names = lab.submit(*run, on=on, options=(f"directory={lab.place}/here",))
     lab.until(names[0], "running")
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         if b"mlrepo.engines.parsl_driver\0" + str(lab.root).encode() in path.read_bytes():
             os.kill(int(path.parent.name), signal.SIGKILL)
+    lab.await_(lambda: _interchanges() - before, lambda found: not found)
     assert lab.until(names[1], "lost", "done")["attempts"] == 1
     lab.wait(*names).says("2 job(s): 2 done.")
     tags = [tag for one in lab.records() for tag in one["tags"] if one["validity"] == "VALID"]
