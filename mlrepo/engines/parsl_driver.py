@@ -18,6 +18,8 @@ from mlrepo.errors import error_line
 from mlrepo.lifetime import bound
 
 _POLL_SECONDS = 0.2
+# What an executor of Parsl starts beside the driver.
+_PROGRAM = "interchange_launch_cmd"
 
 
 def run_script(script: str, seconds: float) -> tuple[int, str]:
@@ -71,8 +73,8 @@ def _work(queue: Queue, file: Path) -> None:
     config = read_config(file)
     config.run_dir = str(queue.root / "runinfo")
     for executor in config.executors:  # their program would outlive a driver that is killed
-        if command := getattr(executor, "interchange_launch_cmd", None):
-            executor.interchange_launch_cmd = bound(command)
+        if command := getattr(executor, _PROGRAM, None):
+            setattr(executor, _PROGRAM, bound(command))
     most = nodes_of(config)
     going: dict[int, tuple[QueuedJob, Future[tuple[int, str]]]] = {}
     with parsl.load(config):

@@ -30,7 +30,7 @@ _USED = {
         *("log_output", "enable_trace", "mtime", "create_system", "compress_type", "file_size"),
         *("enable_prefix_caching", "max_new_tokens", "min_new_tokens"),
         *("bar_format", "ncols", "monitor_interval", "normalizer", "pre_tokenizer"),
-        *("imgIds", "run_dir", "interchange_launch_cmd"),
+        *("imgIds", "run_dir"),
     },
     "an entry point, which names it": {"LocalEngine", "ParslEngine"},
     "people, who read them where they are": {"licence", "max_rss"},
