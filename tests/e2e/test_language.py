@@ -111,7 +111,10 @@ def test_a_run_with_requests_in_flight_can_be_stopped(
 @pytest.mark.parametrize(
     ("what", "said"),
     [
-        ("context", ("the sample simple_python_0 does not fit", "context is 64 tokens")),
+        (
+            "context",
+            ("the sample simple_python_0 does not fit", "context of the model is 64 tokens"),
+        ),
         ("architecture", ("its architecture is mamba", "It reads: llama")),
         ("cut", ("cut short",)),
         ("backend", ("the backend onnx does not read", "--backend openvino-genai")),

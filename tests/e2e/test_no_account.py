@@ -64,6 +64,8 @@ _ARGUMENTS: dict[str, tuple[str, ...]] = {
     "bench run": (*BENCH[2:], "--backend", "onnx"),
     "bench suite": ("--model", "digits", "--backend", "onnx", "--budget", "1"),
     "bench tune": ("--model", "digits", "--backend", "onnx", "--budget", "1"),
+    "jobs cancel": ("--all",),
+    "jobs logs": ("3fa9c1",),
     "raw export": ("latest", "--output", "full.json"),
     "review": (".",),
     "round import": ("/nonexistent",),

@@ -171,7 +171,7 @@ def test_every_setting_of_a_repository_is_classified() -> None:
         "official.api_url",
     }
     paths = {"submitter", "system", "platform"}  # one component each: `_name`
-    refs = {"official.branch"}
+    refs = {"official.branch", "hub"}  # the hub is the name of a remote, not its URL
     choices = {
         "round",
         "division",
