@@ -59,6 +59,8 @@ class Departure:
         All objects that leave; none if the branch is pushed and only the request is missing.
     changes:
         What the commit does to the official branch.
+    attached:
+        What is attached to the text of the pull request; empty for nothing.
     """
 
     fork: str
@@ -68,6 +70,7 @@ class Departure:
     replaces: str
     outgoing: Outgoing
     changes: Changes
+    attached: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,3 +138,4 @@ class Submitted:
     outgoing: Outgoing = field(default_factory=lambda: Outgoing((), ()))
     request: PullRequest | None = None
     remote_said: str = ""
+    attached: str = ""

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlrepo.delivery.at_forge import Delivery, open_request
-from mlrepo.delivery.proposal_text import body_of, commit_message, describes, title_of
+from mlrepo.delivery.attachment import Attach, body_with, refuse_unwritten
+from mlrepo.delivery.proposal_text import commit_message, describes, title_of
 from mlrepo.delivery.steps import (
     CHECK,
     DONE,
@@ -69,6 +70,8 @@ class Submitting:
         Called with each step as soon as its state is known.
     confirm:
         Called once before anything leaves, if anything does; raises to stop.
+    attach:
+        Returns what is attached to the text of the pull request; None for nothing.
     done:
         The outcome so far.
     public:
@@ -80,6 +83,7 @@ class Submitting:
     make_forge: Callable[[], Forge]
     tell: Callable[[Step], None]
     confirm: Callable[[Departure], None]
+    attach: Attach | None = None
     done: Submitted = field(default_factory=Submitted)
     public: bool | None = None
 
@@ -112,7 +116,8 @@ class Submitting:
         """Take the steps; those at the forge need one, and a base there."""
         base = None if forge is None else self._try("base", lambda: self._base(forge, proposal))
         if forge is None or base is None:
-            self._scan(self.repository.root, _all_of(self.repository, candidate), candidate)
+            outgoing = _all_of(self.repository, candidate)
+            self._scan(self.repository.root, outgoing, candidate, proposal)
             self._embargo(candidate, {self.plan.official: None} if self.plan.official else {})
             return
         request = self._try("pull request", lambda: open_request(forge, proposal))
@@ -123,12 +128,13 @@ class Submitting:
             return
         fork, tip = self._try("fork", lambda: self._fork(forge, copy)) or (None, "")
         commit = self._try("commit", lambda: self._commit(forge, base, candidate, tip)) or ""
-        self._look_over(forge, copy, candidate, fork, commit, tip)
+        self._look_over(forge, copy, candidate, proposal, fork, commit, tip)
         if self.plan.dry_run:
             self._try_push(forge, copy, fork, commit, tip)
             self._say_what_is_left(forge, proposal, fork, commit == tip, request)
             return
-        if commit != tip or (request is None and forge.opens_requests):
+        is_told = request is not None and describes(request.body, proposal.body)
+        if commit != tip or (forge.opens_requests and not is_told):
             self._ask_user(forge, copy, fork, commit, tip)
         delivery = Delivery(forge, copy, proposal, self._say)
         fork = delivery.fork(fork, wait=self.plan.wait)
@@ -171,12 +177,18 @@ class Submitting:
 
     def _forge(self) -> Forge | None:
         """Return the forge to submit to; None in a dry run that cannot query it."""
-        real = self._try(FORGE, self.make_forge)
+        real = self._try(FORGE, self._real_forge)
         if self.plan.rehearse_in is None:
             return real
         if real is not None:
             self._say(FORGE, DONE, f"{self.plan.official} ({real.name}) can be reached")
         return RehearsalForge(self.plan.rehearse_in, self.plan.target)
+
+    def _real_forge(self) -> Forge:
+        forge = self.make_forge()
+        if self.attach is not None:
+            refuse_unwritten(forge, self.plan.official)
+        return forge
 
     @property
     def _copies(self) -> Path | None:
@@ -193,11 +205,14 @@ class Submitting:
 
     def _proposal(self, candidate: Candidate) -> Proposal:
         self.done.branch = self.plan.branch or candidate.usual_branch
+        body, self.done.attached, steps = body_with(candidate, self.attach)
+        for step in steps:
+            self._say(step.name, step.state, step.detail)
         return Proposal(
             branch=self.done.branch,
             target=self.plan.target,
             title=title_of(candidate.selection),
-            body=body_of(candidate.selection, candidate.report),
+            body=body,
             draft=self.plan.draft,
         )
 
@@ -265,6 +280,7 @@ class Submitting:
         forge: Forge,
         copy: OfficialCopy,
         candidate: Candidate,
+        proposal: Proposal,
         fork: ForgeRepository | None,
         commit: str,
         tip: str,
@@ -273,7 +289,7 @@ class Submitting:
         outgoing = Outgoing((), ())
         if commit != tip:
             outgoing = copy.outgoing(commit) if commit else _all_of(self.repository, candidate)
-        self._scan(copy.directory, outgoing, candidate)
+        self._scan(copy.directory, outgoing, candidate, proposal)
         if self.plan.rehearse_in is not None:
             self._embargo(candidate, {self.plan.official: None} if self.plan.official else {})
             return
@@ -285,17 +301,13 @@ class Submitting:
         self._embargo(candidate, places)
         self.public = places[(fork or official).address.url]
 
-    def _scan(self, directory: Path, outgoing: Outgoing, candidate: Candidate) -> None:
+    def _scan(
+        self, directory: Path, outgoing: Outgoing, candidate: Candidate, proposal: Proposal
+    ) -> None:
         self.done.outgoing = outgoing
         roots = sorted(candidate.selection.roots)
-        text = "\n".join(
-            (
-                self.done.branch,
-                title_of(candidate.selection),
-                body_of(candidate.selection, candidate.report),
-                commit_message(candidate.selection),
-            )
-        )
+        message = commit_message(candidate.selection)
+        text = "\n".join((proposal.branch, proposal.title, proposal.body, message))
 
         def scan() -> None:
             refuse_unfit(directory, outgoing, roots, text)
@@ -351,6 +363,7 @@ class Submitting:
                 replaces="" if commit == tip else tip,
                 outgoing=self.done.outgoing,
                 changes=copy.changes(commit),
+                attached=self.done.attached,
             )
         )
 

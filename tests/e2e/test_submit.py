@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import os
+import platform
 import pty
 import shutil
 import subprocess
@@ -32,8 +34,9 @@ from tests.e2e.forge_world import (
     publish,
     select,
 )
+from tests.git.test_recording import record
 from tests.github_double import allow, tip
-from tests.samples import git
+from tests.samples import git, sample_run_id
 from tests.selections import Laboratory
 from tests.submissions import SUBMITTER
 
@@ -565,3 +568,89 @@ def test_a_lock_that_a_killed_git_left_stops_nobody(world: World, lock: str) -> 
     world.submit()
     one_of_each(world)
     assert not (copy / lock).exists()
+
+
+def test_metrics_and_percentiles_are_attached_on_request(world: World) -> None:
+    """Of the submitted logs only; shown before, added to an open request, kept, and replaced."""
+    experiment = "private-experiment"
+    recorder = Recorder(find_repository(world.root), git_identity(world.root))
+    record(recorder, sample_run_id(99), Experiment(experiment))
+    shown = world.submit("--attach-table", "--dry-run")
+    shown.says("Attached to the pull request's text", "metrics and percentiles: ")
+    planned = world.submit("--attach-table", "--dry-run", "--json").json["attached"]
+    assert planned in shown.out
+    assert world.pulls() == []
+    world.submit()
+    [pull] = world.github.pulls[OFFICIAL]
+    assert "mlrepo:attached" not in pull.body
+    commit = tip(world.fork, BRANCH)
+    pull.body = f"Ada wrote this.\n\n{pull.body}"
+    done = world.submit("--attach-table", "--json")
+    assert done.json["attached"] == planned
+    assert planned in pull.body
+    assert tip(world.fork, BRANCH) == commit
+    assert pull.body.startswith("Ada wrote this.")
+    table, _, rest = planned.partition("```csv\n")
+    assert "| closed | `alpha` | `resnet50` | Offline | run_1 |" in table
+    assert "`samples_per_second (1/s)`" in table
+    rows = list(csv.DictReader(rest.partition("```")[0].splitlines()))
+    assert {row["scenario"] for row in rows} == {"Offline", "SingleStream", "MultiStream"}
+    assert {"p50", "p99", "p99.9"} <= {row["percentile"] for row in rows}
+    log = git(
+        world.root,
+        "show",
+        f"submission/{ROUND}:closed/{SUBMITTER}/results/alpha/resnet50/SingleStream/performance/"
+        "run_1/mlperf_log_detail.txt",
+    )
+    [p99] = [
+        float(row["latency (ms)"])
+        for row in rows
+        if (row["scenario"], row["percentile"]) == ("SingleStream", "p99")
+    ]
+    assert f'"result_99.00_percentile_latency_ns", "value": {round(p99 * 1e6)},' in log
+    for private in (sample_run_id(99), experiment, platform.node()):
+        assert private not in planned
+    before = pull.body
+    world.submit().says("done before pull request")
+    world.submit("--attach-table").says("done before pull request")
+    assert pull.body == before
+    one_of_each(world)
+
+
+def test_what_is_attached_is_of_the_selection_that_is_submitted(
+    world: World, tmp_path: Path
+) -> None:
+    """A new selection replaces it, and without the option it goes: it would be of other results."""
+    world.submit("--attach-table")
+    [pull] = world.github.pulls[OFFICIAL]
+    select(world.root, tmp_path / "tree", text="Calibrated again.\n")
+    world.submit("--attach-table")
+    assert pull.body.count("mlrepo:attached") == 1
+    select(world.root, tmp_path / "tree", text="And again.\n")
+    world.submit()
+    assert "mlrepo:attached" not in pull.body
+    assert "| Offline | 2600.25 samples/s |" in pull.body
+
+
+def test_nothing_is_attached_under_an_embargo_or_where_no_text_can_be(world: World) -> None:
+    """Refused as the submission is; for a forge whose requests mlrepo does not write, by name."""
+    world.submit("--attach-table", code=2, MLREPO_EMBARGO="2999-01-01").says("Anybody can read")
+    plain: dict[str, Any] = {
+        "MLREPO_OFFICIAL_REPOSITORY": str(world.official),
+        "MLREPO_OFFICIAL_API_URL": None,
+        "GH_TOKEN": None,
+    }
+    fork = ("--fork", str(world.official))
+    world.submit(*fork, "--attach-table", code=2, **plain).says("Nothing can be attached", "Git")
+    world.submit("--attach-table", "--check", code=2).says("--check opens none")
+    assert tip(world.official, BRANCH) == ""
+    assert world.pulls() == []
+
+
+def test_an_open_request_gets_no_more_text_under_an_embargo(world: World) -> None:
+    """Also where nothing is left to be pushed."""
+    world.submit()
+    [pull] = world.github.pulls[OFFICIAL]
+    before = pull.body
+    world.submit("--attach-table", code=2, MLREPO_EMBARGO="2999-01-01").says("Anybody can read")
+    assert pull.body == before

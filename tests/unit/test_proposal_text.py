@@ -6,8 +6,10 @@ from dataclasses import replace
 
 from mlrepo.checker.report import Report, Result
 from mlrepo.delivery.proposal_text import (
+    ATTACHED,
     BEGIN,
     END,
+    attached_in,
     body_of,
     commit_message,
     describes,
@@ -97,3 +99,25 @@ def test_the_words_of_people_around_ours_are_kept() -> None:
     assert merged == f"Before.\r\n\r\n{new.rstrip()}\n\r\nAfter."
     assert describes(merged, new)
     assert describes("I wrote all of this.", new)
+
+
+def test_what_is_attached_gets_the_room_that_is_left_and_is_known_again() -> None:
+    """Between the results and the provenance; the text stays as long as a forge takes it."""
+    rooms: list[int] = []
+
+    def attach(room: int) -> str:
+        rooms.append(room)
+        return "x" * max(0, room)
+
+    for count in (1, 100, 2000):
+        body = body_of(_selection(), _report(count), attach)
+        assert len(body) < 60_100
+        assert body.rstrip().endswith(END)
+        assert "runs: 2" in body
+    assert rooms[0] > rooms[1] > 30_000 > rooms[2]
+    plain, more = body_of(_selection(), _report()), body_of(_selection(), _report(), lambda _: "y")
+    assert attached_in(plain) == ""
+    assert attached_in(more).split() == [*ATTACHED.split(), "y"]
+    assert not describes(plain, more)
+    assert describes(more, plain)
+    assert describes(more, more)

@@ -18,7 +18,9 @@ from mlrepo.errors import UserError
 from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
+    from mlrepo.delivery.attachment import Attach
     from mlrepo.delivery.steps import DeliveryPlan, Departure, Step, Submitted
+    from mlrepo.repository.discovery import ResultsRepository
 
 
 @click.command("submit", cls=Command)
@@ -62,6 +64,11 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Replace a submission on whose selection yours does not build.",
 )
+@click.option(
+    "--attach-table",
+    is_flag=True,
+    help="Add the results' metrics and latency percentiles to the pull request's text.",
+)
 @click.option("--ready", is_flag=True, help="Open the pull request for review, not as a draft.")
 @click.option(
     "--dry-run",
@@ -98,6 +105,7 @@ def command(
     branch: str | None,
     profile: str,
     replace: bool,
+    attach_table: bool,
     ready: bool,
     dry_run: bool,
     yes: bool,
@@ -117,6 +125,9 @@ def command(
     there, writes the pull request, and says what would have stopped the real submission. It works
     for short runs, too (`mlrepo select --quick`), and for benchmarks that no round accepts.
 
+    --attach-table adds to the text what the submitted logs say: a table of the metrics of each
+    result, and its latency percentiles as CSV. Nothing of another run gets in. --dry-run shows it.
+
     The token comes from GH_TOKEN or GITHUB_TOKEN, `gh auth token`, or Git's credential helper.
 
     Exit code: 0 done or rehearsed; 1 not valid; for --dry-run that of the first obstacle.
@@ -135,6 +146,8 @@ def command(
         raise click.UsageError("--check, --dry-run and --rehearse exclude each other.")
     if keep and not rehearse:
         raise click.UsageError("--keep belongs to --rehearse.")
+    if attach_table and only_check:
+        raise click.UsageError("--attach-table adds to a pull request, and --check opens none.")
     if only_check:
         from mlrepo.cli.submission.verdicts import check_selection
 
@@ -187,6 +200,7 @@ def command(
             lambda: forge_for(settings, os.environ, repository.root, fork=fork, timeout=timeout),
             tell=lambda step: _show_step(step, rehearse_in, to_stderr=as_json),
             confirm=(lambda departure: None) if yes or rehearse else _confirm,
+            attach=_attach_to(repository) if attach_table else None,
         ).run()
     if as_json:
         print_json("mlrepo.submit/1", _as_json(done, plan, keep))
@@ -201,11 +215,26 @@ def _print_end(done: Submitted, plan: DeliveryPlan, keep: Path | None) -> None:
     if plan.rehearse_in is not None:
         _print_rehearsed(done, plan, keep)
     elif plan.dry_run:
+        _print_attached(done)
         _print_obstacles(done, "What would stop the submission")
         click.echo("Nothing has left.")
     elif done.request is not None:
         kind = "draft pull request" if done.request.draft else "pull request"
         click.echo(f"The {kind} is {done.request.url}")
+
+
+def _attach_to(repository: ResultsRepository) -> Attach:
+    from mlrepo.report.attachment import attached_text
+
+    return lambda candidate, room: attached_text(
+        repository, candidate.selection, candidate.report.results, room
+    )
+
+
+def _print_attached(done: Submitted) -> None:
+    if done.attached:
+        click.echo(style("Attached to the pull request's text:", bold=True))
+        click.echo(done.attached)
 
 
 def _print_rehearsed(done: Submitted, plan: DeliveryPlan, keep: Path | None) -> None:
@@ -285,6 +314,8 @@ def _confirm(departure: Departure) -> None:
             "are not selected."
         )
     lines.append(f"Then {departure.official} is asked to take it.")
+    if departure.attached:
+        lines.append("The text of the pull request gets the results' metrics and percentiles, too.")
     click.echo("\n".join(lines), err=True)
     click.confirm("Submit it?", abort=True, err=True)
 
@@ -313,6 +344,7 @@ def _as_json(done: Submitted, plan: DeliveryPlan, keep: Path | None) -> dict[str
             "state": request.state,
             "draft": request.draft,
         },
+        "attached": done.attached or None,
         "rehearsed": rehearsed,
         "kept": str(keep) if keep is not None else None,
         "obstacles": [
