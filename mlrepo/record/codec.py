@@ -104,11 +104,19 @@ class _Field(NamedTuple):
     required: bool
 
 
+class _Part(NamedTuple):
+    """The dataclass of a field, of the items of its list, or of the values of its table."""
+
+    cls: type[Facts]
+    several: bool
+
+
 class _Codec(NamedTuple):
-    """The fields of a dataclass by name, and which of them takes all other keys."""
+    """The fields of a dataclass by name, which of them takes all other keys, and those of parts."""
 
     fields: Mapping[str, _Field]
     others: str
+    parts: Mapping[str, _Part]
 
 
 def _read(cls: type[Facts], raw: object) -> tuple[dict[str, object], list[tuple[str, str]]]:
@@ -160,7 +168,42 @@ def _new_codec(cls: type[Facts]) -> _Codec:
             field.default is not MISSING or field.default_factory is not MISSING,
             Mark.REQUIRED in marks,
         )
-    return _Codec(known, others)
+    parts = {name: part for name in known if (part := _part(hints[name])) is not None}
+    return _Codec(known, others, parts)
+
+
+def _part(hint: object) -> _Part | None:
+    """Return the dataclass in a field whose keys are those of its fields; None if it has none."""
+    if _converted(_parts(hint)[0]):
+        return None
+    base, several = _base(hint), False
+    if get_origin(base) is not None:
+        arguments = get_args(base)
+        base, several = _base(arguments[0 if get_origin(base) is tuple else 1]), True
+    if not _is_facts(base):
+        return None
+    cls = cast(type[Facts], base)
+    reads_itself = cls.from_dict.__func__ is not Facts.from_dict.__func__  # type: ignore[attr-defined]
+    return None if reads_itself else _Part(cls, several)
+
+
+def unknown_keys(cls: type[Facts], raw: object, above: str = "") -> Iterator[str]:
+    """Yield the dotted names of the keys of a JSON object that :meth:`Facts.from_dict` ignores."""
+    if not isinstance(raw, dict):
+        return
+    codec = _codec(cls)
+    if not codec.others:
+        yield from (f"{above}{key}" for key in raw if key not in codec.fields)
+    for name, (part, several) in codec.parts.items():
+        value = raw.get(name)
+        if not several:
+            yield from unknown_keys(part, value, f"{above}{name}.")
+        elif isinstance(value, dict):
+            for key, item in value.items():
+                yield from unknown_keys(part, item, f"{above}{name}.{key}.")
+        elif isinstance(value, list):
+            for item in value:
+                yield from unknown_keys(part, item, f"{above}{name}.")
 
 
 def _parts(hint: object) -> tuple[tuple[object, ...], tuple[object, ...]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, ClassVar
 
 from mlrepo.errors import UserError
-from mlrepo.record.codec import Facts
+from mlrepo.record.codec import Facts, unknown_keys
 from mlrepo.record.facts import (
     AccuracyFacts,
     BackendFacts,
@@ -153,10 +153,13 @@ class RunRecord(Facts):
         return f"{text}\n".encode("utf-8", "backslashreplace")
 
     @classmethod
-    def from_json(cls, data: bytes, where: str = "run.json") -> RunRecord:
+    def from_json(
+        cls, data: bytes, where: str = "run.json", unknown: list[str] | None = None
+    ) -> RunRecord:
         """Parse ``run.json``; every value has the type and form of its field.
 
-        Unknown keys are ignored, so that a record written by a later minor version can be read.
+        Unknown keys are ignored, so that a record written by a later minor version can be read;
+        their dotted names are added to ``unknown``.
 
         Raises
         ------
@@ -172,7 +175,10 @@ class RunRecord(Facts):
                     f"{' and '.join(map(repr, _READ))}.",
                     hint="Use a newer mlrepo.",
                 )
-            return cls.from_dict(raw)
+            record = cls.from_dict(raw)
+            if unknown is not None:
+                unknown += dict.fromkeys(unknown_keys(cls, raw))
+            return record
         except (ValueError, KeyError, RecursionError) as error:
             raise UserError(
                 f"{where} is not a run record: {_reason(error)}.",

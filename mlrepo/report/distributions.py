@@ -25,6 +25,7 @@ from mlrepo.report.chart import Chart, ChartNames, counted
 from mlrepo.report.measures import percentile_of
 from mlrepo.report.reported import ReportedRun
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.left_out import note_left_out
 from mlrepo.repository.process import BlobReader
 from mlrepo.repository.recorder import RUNS
 
@@ -68,8 +69,9 @@ def read_recorded(repository: ResultsRepository, runs: Sequence[ReportedRun]) ->
                         latencies[run.run] = Latencies.from_json(data)
                     elif data:
                         traces[run.run] = Trace.from_json(data)
-                except UserError:
+                except UserError as error:
                     unread.add(run.run)
+                    note_left_out(repository, run.run, error.message)
     finally:
         blobs.close()
     return RecordedLatencies(latencies, traces, frozenset(unread))

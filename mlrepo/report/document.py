@@ -27,6 +27,7 @@ from mlrepo.report.run_table import plain_text, plain_value, run_table
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_branches
 from mlrepo.repository.history import RecordedRun, load_records
+from mlrepo.repository.left_out import left_out_words
 
 if TYPE_CHECKING:
     from mlrepo.record import RunRecord
@@ -138,6 +139,7 @@ def report_document(
         "damage": [damage.message for damage in repository.damage.values()],
     }
     charts = [vars(chart) for chart in report_charts(repository, reported.runs)]
+    document["left_out"] = left_out_words(repository)  # charts read more of the runs
     return {
         **{name: plain_value(value) for name, value in document.items()},
         "charts": charts,

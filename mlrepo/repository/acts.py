@@ -40,6 +40,8 @@ PRUNE = "prune"
 # An act on an experiment, by its old name: every run before it in the branch's history.
 RENAME = "rename"
 
+KNOWN = frozenset({WITHDRAW, RESTORE, NOTE, TAG, MOVE, PRUNE, RENAME})
+
 # To the year 8999, so that there is always a later one.
 _ID = re.compile(r"[1-8][0-9]{7}T[0-9]{6}\.[0-9]{6}Z-[0-9a-f]{6}\Z")
 _STAMP = "%Y%m%dT%H%M%S.%fZ"

@@ -70,6 +70,11 @@ class ResultsRepository:
         return {}
 
     @cached_property
+    def left_out(self) -> dict[str, dict[str, None]]:
+        """What this mlrepo does not know of runs, and which: :mod:`mlrepo.repository.left_out`."""
+        return {}
+
+    @cached_property
     def git(self) -> pygit2.Repository:
         """The open repository; raises a clear error if libgit2 does not support its formats."""
         refuse_unsupported_formats(self.common_dir)

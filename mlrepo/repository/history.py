@@ -18,6 +18,7 @@ from mlrepo.repository.damage import short_name
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.graft import find_blob
+from mlrepo.repository.left_out import note_unknown_keys
 from mlrepo.repository.process import BlobReader, GitError, git
 from mlrepo.repository.recorder import RUNS, read_blob
 from mlrepo.repository.run_names import named_run
@@ -259,7 +260,9 @@ def committed_record(
 
     where = f"{run.commit[:10]}:{RUNS}/{run.run}/run.json"
     data = read_file(repository, run, "run.json") if data is None else data
-    record = RunRecord.from_json(data, where)
+    unknown: list[str] = []
+    record = RunRecord.from_json(data, where, unknown)
+    note_unknown_keys(repository, run.run, record.tool, unknown)
     if record.run != run.run:
         raise UserError(
             f"{where} is the record of another run, {record.run}.",

@@ -8,9 +8,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mlrepo.repository.acts import RENAME, Act, acts_in
+from mlrepo.repository.acts import KNOWN, RENAME, Act, acts_in
 from mlrepo.repository.damage import damaged, problem_of
 from mlrepo.repository.discovery import ResultsRepository
+from mlrepo.repository.left_out import note_left_out
 from mlrepo.repository.recorder import RUNS
 from mlrepo.repository.trailers import parse_trailers
 
@@ -113,6 +114,9 @@ def walk_runs(repository: ResultsRepository, tips: Sequence[tuple[pygit2.Oid, st
                 if RUNS not in commit.tree:
                     continue
                 for act in acts_in(message, str(oid)):
+                    if act.action not in KNOWN:
+                        what = f"the act '{act.action}' of {act.who} is unknown to this mlrepo"
+                        note_left_out(repository, act.run, what)
                     if act.action == RENAME:
                         renames.append((oid, act))
                     else:

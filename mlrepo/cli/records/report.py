@@ -192,6 +192,7 @@ def _write_chart(
     from mlrepo.report.drawing import draw
 
     charts = {chart.name: chart for chart in report_charts(repository, reported.runs)}
+    _tell_unreadable(reported)
     if name == "help":
         _list_charts(charts)
         return
@@ -210,8 +211,7 @@ def _write_table(
     from mlrepo.report.flat_files import table_csv, table_markdown, table_parquet
     from mlrepo.report.run_table import flat_table
 
-    for problem in reported.unreadable.values():
-        click.echo(f"mlrepo: {problem}", err=True)
+    _tell_unreadable(reported)
     table = flat_table(repository, reported.runs)
     if format_ == "parquet":
         _write(repository, _target(out, format_), table_parquet(table))
@@ -221,6 +221,11 @@ def _write_table(
         click.echo(text, nl=False)
     else:
         _write(repository, _target(out, format_), text.encode("utf-8", "backslashreplace"))
+
+
+def _tell_unreadable(reported: ReportedRuns) -> None:
+    for problem in reported.unreadable.values():
+        click.echo(f"mlrepo: {problem}", err=True)
 
 
 def _list_charts(charts: Mapping[str, Chart]) -> None:
