@@ -50,13 +50,15 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as made:
         demo = options.demo or Path(made) / "demo"
         if options.demo is None:
-            subprocess.run(
-                [sys.executable, "-m", "mlrepo.cli.main", "demo", str(demo)],
-                check=True,
-                stdout=subprocess.DEVNULL,
-            )
+            command = [sys.executable, "-m", "mlrepo.cli.main", "demo", str(demo)]
+            # On a busy machine the run of Server is INVALID: exit code 1, and a report too.
+            subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        page_file = demo / "mlrepo-report.html"
+        if not page_file.exists():
+            sys.stderr.write(f"There is no report of the demo: {page_file}.\n")
+            return 1
         options.directory.mkdir(parents=True, exist_ok=True)
-        _take(chromium, demo / "mlrepo-report.html", options.directory, readme=options.readme)
+        _take(chromium, page_file, options.directory, readme=options.readme)
     return 0
 
 
