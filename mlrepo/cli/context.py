@@ -33,8 +33,8 @@ def not_empty(ctx: click.Context, param: click.Parameter, value: str | None) -> 
 def current_repository() -> ResultsRepository:
     """Return the results repository that contains the working directory.
 
-    When the command ends, what could not be read of the repository, or was left out, is printed to
-    standard error.
+    When the command ends, what could not be read of the repository, was left out, or is known
+    twice, is printed to standard error.
     """
     repository = find_repository(Path.cwd())
     context = click.get_current_context(silent=True)
@@ -46,6 +46,11 @@ def current_repository() -> ResultsRepository:
 def _report_damage(repository: ResultsRepository) -> None:
     for damage in repository.damage.values():
         click.echo(f"mlrepo: {damage.message}\n  {damage.hint}", err=True)
+    if repository.known_twice:
+        from mlrepo.repository.claims import known_twice_words
+
+        for words in known_twice_words(repository):
+            click.echo(f"mlrepo: {words}", err=True)
     if repository.left_out:
         from mlrepo.repository.left_out import left_out_words
 

@@ -24,6 +24,7 @@ from mlrepo.report.measures import (
 from mlrepo.report.reported import ReportedRun
 from mlrepo.report.rounds import round_lines
 from mlrepo.report.run_table import plain_text, plain_value, run_table
+from mlrepo.repository.claims import known_twice_words
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_branches
 from mlrepo.repository.history import RecordedRun, load_records
@@ -139,6 +140,7 @@ def report_document(
         "damage": [damage.message for damage in repository.damage.values()],
     }
     charts = [vars(chart) for chart in report_charts(repository, reported.runs)]
+    document["known_twice"] = known_twice_words(repository)
     document["left_out"] = left_out_words(repository)  # charts read more of the runs
     return {
         **{name: plain_value(value) for name, value in document.items()},

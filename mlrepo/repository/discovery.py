@@ -75,6 +75,11 @@ class ResultsRepository:
         return {}
 
     @cached_property
+    def known_twice(self) -> dict[tuple[str, ...], set[str]]:
+        """Runs that were imported into several experiments: :mod:`mlrepo.repository.claims`."""
+        return {}
+
+    @cached_property
     def git(self) -> pygit2.Repository:
         """The open repository; raises a clear error if libgit2 does not support its formats."""
         refuse_unsupported_formats(self.common_dir)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
 from mlrepo.record import FAILED, PROBE_TAG
-from mlrepo.repository.acts import ACTS, PRUNE, UNTOUCHED, Act, Curation, curated, curated_record
-from mlrepo.repository.damage import short_name
+from mlrepo.repository.acts import PRUNE, UNTOUCHED, Act, Curation, curated, curated_record
+from mlrepo.repository.claims import first_recorded
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_branches
 from mlrepo.repository.graft import find_blob
@@ -133,7 +133,7 @@ def recorded_runs(
 
     Each run is yielded once, however many branches hold it, and as the acts of all branches have
     changed it. Where several commits claim it with different files, one counts, and another is
-    noted as damage: see :func:`_first_recorded`.
+    noted as damage: see :func:`~mlrepo.repository.claims.first_recorded`.
 
     Parameters
     ----------
@@ -162,54 +162,10 @@ def recorded_runs(
         run = RecordedRun(trailers["MLRepo-Run"], str(oid), trailers, curation)
         claims.setdefault(run.run, []).append((run, commit.branch))
     for claimed in claims.values():
-        run = claimed[0][0] if len(claimed) == 1 else _first_recorded(repository, claimed)
+        run = claimed[0][0] if len(claimed) == 1 else first_recorded(repository, claimed)
         gone = experiment is not None and experiment.name in run.curation.left
         if not gone and (hidden or not run.curation.hidden):
             yield run
-
-
-def _first_recorded(
-    repository: ResultsRepository, claimed: Sequence[tuple[RecordedRun, str]]
-) -> RecordedRun:
-    """Return which of the commits that claim a run, newest first, counts.
-
-    Any of several identical copies (a rebase, a cherry-pick) will do. Otherwise someone edited a
-    run or reused its id: local branches take precedence over fetched ones, then the branch that
-    recorded the run, then the oldest commit.
-    """
-    newest = claimed[0][0]
-    if len({_files_id(repository, run) for run, _ in claimed}) == 1:
-        return newest
-
-    def rank(claim: tuple[RecordedRun, str]) -> tuple[bool, bool]:
-        run, branch = claim
-        home = branch.rpartition("/")[2] == run.committed_trailers.get("MLRepo-Experiment")
-        return not branch.startswith("refs/heads/"), not home
-
-    kept, _ = min(reversed(claimed), key=rank)
-    kept_id = _files_id(repository, kept)
-    false = next(claim for claim in claimed if _files_id(repository, claim[0]) != kept_id)
-    repository.damage[f"{RUNS}/{kept.run}"] = UserError(
-        f"The commit {false[0].commit[:10]} on {short_name(false[1])} claims the run {kept.run} "
-        f"with other files than {kept.commit[:10]}, which counts.",
-        hint="Somebody edited a recorded run. Ask who pushed the branch; then remove the commit, "
-        "or the branch.",
-    )
-    return kept
-
-
-def _files_id(repository: ResultsRepository, run: RecordedRun) -> str:
-    """Return the ids of a run's files, without the acts on it; '' if they cannot be read."""
-    import pygit2
-
-    try:
-        tree = repository.git[run.commit].tree.id
-        oid = find_blob(repository.git, tree, RepoPath((RUNS, run.run)))
-        files = None if oid is None else repository.git[oid]
-    except (KeyError, pygit2.GitError, UserError):
-        return ""
-    entries = files if isinstance(files, pygit2.Tree) else ()
-    return " ".join(f"{entry.name} {entry.id}" for entry in entries if entry.name != ACTS)
 
 
 def find_run(repository: ResultsRepository, text: str) -> RecordedRun:

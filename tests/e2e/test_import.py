@@ -307,3 +307,41 @@ def test_results_of_another_round_are_not_recorded(root: Path, tmp_path: Path) -
     reviewed = mlrepo(root, "review", str(submission.root), "--round", "v6.1", code=1).out
     objections = reviewed.partition("## Objections\n\n")[2]
     assert "results have the seeds of v5.1" in objections.splitlines()[0]
+
+
+def test_results_in_two_experiments_are_one_run_each(root: Path, tmp_path: Path) -> None:
+    """Told once, whatever it is called and wherever it came from; an edited one is damage."""
+    first = write_submission(tmp_path / "theirs", "v6.1").root
+    second = write_submission(tmp_path / "copy", "v6.1").root
+    for source, experiment in ((first, "one"), (second, "two")):
+        mlrepo(root, "import", str(source), "--round", "v6.1", "--experiment", experiment)
+    twice = "12 imported runs are in exp/one and exp/two: each counts once, for one."
+    logged = mlrepo(root, "log", "-n", "50", "--json")
+    assert len({run["run"] for run in logged.json["runs"]}) == len(logged.json["runs"]) == 12
+    assert {run["experiment"] for run in logged.json["runs"]} == {"one"}
+    assert logged.err.count(twice) == 1
+    assert "claims the run" not in logged.err
+    for experiment in ("one", "two"):
+        done = mlrepo(root, "log", "--experiment", experiment, "-n", "50", "--json")
+        assert len(done.json["runs"]) == 12
+        assert "counts once" not in done.err
+    report = mlrepo(root, "report", "--format", "json").json
+    assert report["damage"] == []
+    assert len(report["runs"]) == 12
+    assert twice in report["known_twice"][0]
+    page = tmp_path / "page.html"
+    mlrepo(root, "report", "--out", str(page))
+    assert twice in page.read_text()
+
+    run = logged.json["runs"][0]["run"]
+    text = git(root, "show", f"exp/two:runs/{run}/run.json")
+    edited = text.replace('"validity": "VALID"', '"validity": "INVALID"')
+    assert edited != text
+    message = git(root, "log", "-1", "--format=%B", logged.json["runs"][0]["commit"])
+    stream = (
+        "commit refs/heads/exp/three\ncommitter M <m@example.org> 4000000000 +0000\n"
+        f"data {len(message.encode())}\n{message}\nfrom refs/heads/exp/two\n"
+        f"M 100644 inline runs/{run}/run.json\ndata {len(edited.encode())}\n{edited}\n"
+    )
+    git(root, "fast-import", "--quiet", stdin=stream)
+    mlrepo(root, "log", "-n", "50", code=1).says("claims the run", run, "exp/three")
