@@ -73,8 +73,11 @@ def known_twice_words(repository: ResultsRepository) -> list[str]:
     found = []
     for names, runs in sorted(repository.known_twice.items()):
         where = " and ".join(f"exp/{name}" for name in names)
-        what = f"{len(runs)} imported run{' is' if len(runs) == 1 else 's are'}"
-        found.append(f"{what} in {where}: each counts once, for {names[0]}.")
+        was = "was" if len(runs) == 1 else "were"
+        found.append(
+            f"{len(runs)} of the runs read here {was} imported into {where}: each counts once, for "
+            f"exp/{names[0]}."
+        )
     return found
 
 

@@ -315,7 +315,7 @@ def test_results_in_two_experiments_are_one_run_each(root: Path, tmp_path: Path)
     second = write_submission(tmp_path / "copy", "v6.1").root
     for source, experiment in ((first, "one"), (second, "two")):
         mlrepo(root, "import", str(source), "--round", "v6.1", "--experiment", experiment)
-    twice = "12 imported runs are in exp/one and exp/two: each counts once, for one."
+    twice = "12 of the runs read here were imported into exp/one and exp/two: each counts once"
     logged = mlrepo(root, "log", "-n", "50", "--json")
     assert len({run["run"] for run in logged.json["runs"]}) == len(logged.json["runs"]) == 12
     assert {run["experiment"] for run in logged.json["runs"]} == {"one"}
