@@ -185,9 +185,11 @@ def _watch(
         on_progress(_progress(directory))
         try:
             child.wait(timeout=_POLL_SECONDS)
-            return ""
         except subprocess.TimeoutExpired:
             pass
+        else:
+            on_progress(_progress(directory))  # what it said since, of a short run everything
+            return ""
         if stop:
             return stop[0]
         if timeout is not None and time.monotonic() - begin > timeout:
@@ -197,8 +199,10 @@ def _watch(
 def _progress(directory: Path) -> Progress:
     last: Mapping[str, object] = {"event": "starting", "time": time.time()}
     begin = last
+    length: RunLength | None = None
     for event in read_events(directory):
         last = event
+        length = _length_of(event) or length
         if event["event"] != begin["event"]:
             begin = event
     phase = str(last["event"])
@@ -208,7 +212,6 @@ def _progress(directory: Path) -> Progress:
         known = "total" in last
         steps = f"{last['done']} of {last['total']} functions" if known else ""
         return Progress(phase, elapsed, samples, steps=steps)
-    length = _length_of(last)
     if phase != "started" or length is None:
         return Progress(phase, elapsed, samples, length=length)
     left = length.left(elapsed, samples)

@@ -104,7 +104,7 @@ class _Field(NamedTuple):
     required: bool
 
 
-class _Part(NamedTuple):
+class _PartOf(NamedTuple):
     """The dataclass of a field, of the items of its list, or of the values of its table."""
 
     cls: type[Facts]
@@ -116,7 +116,7 @@ class _Codec(NamedTuple):
 
     fields: Mapping[str, _Field]
     others: str
-    parts: Mapping[str, _Part]
+    parts: Mapping[str, _PartOf]
 
 
 def _read(cls: type[Facts], raw: object) -> tuple[dict[str, object], list[tuple[str, str]]]:
@@ -172,7 +172,7 @@ def _new_codec(cls: type[Facts]) -> _Codec:
     return _Codec(known, others, parts)
 
 
-def _part(hint: object) -> _Part | None:
+def _part(hint: object) -> _PartOf | None:
     """Return the dataclass in a field whose keys are those of its fields; None if it has none."""
     if _converted(_parts(hint)[0]):
         return None
@@ -184,7 +184,7 @@ def _part(hint: object) -> _Part | None:
         return None
     cls = cast(type[Facts], base)
     reads_itself = cls.from_dict.__func__ is not Facts.from_dict.__func__  # type: ignore[attr-defined]
-    return None if reads_itself else _Part(cls, several)
+    return None if reads_itself else _PartOf(cls, several)
 
 
 def unknown_keys(cls: type[Facts], raw: object, above: str = "") -> Iterator[str]:
