@@ -114,27 +114,23 @@ def latencies(
     for (benchmark, scenario, system), group in _groups(runs):
         shown = group[-MOST_LINES:]
         for what, keys in _CHARTS:
+            found = [_histogram(recorded, run, keys) for run in shown]
             rows: list[tuple[object, ...]] = []
-            newest: list[tuple[object, ...]] = []
-            whole = 0
-            for run in shown:
-                found = recorded.latencies.get(run.run.run, Latencies()).distributions
-                histogram = next((found[key] for key in keys if key in found), None)
-                whole += histogram is not None
+            for run, histogram in zip(shown, found, strict=True):
                 if histogram is None:
-                    newest = _percentiles(run, what)
-                    rows += newest
+                    rows += _percentiles(run, what)
                 else:
-                    newest = [_point(run, histogram, share) for share in _SHARES]
                     rows += _tail(run, histogram, points)
             if rows:
+                told = _told(shown[-1], found[-1], what)
+                whole = sum(one is not None for one in found)
                 left = f" of {len(group)}" if len(group) > len(shown) else ""
                 charts.append(
                     Chart(
                         names.give("latency", benchmark, scenario, system, what),
                         "latency",
                         f"{benchmark} {scenario} on {system}: {what}",
-                        _about_latencies(shown, left, newest, whole, recorded.unread),
+                        _about_latencies(shown, left, told, whole, recorded.unread),
                         f"{what} (ms)",
                         "share that is slower",
                         _LATENCY,
@@ -167,9 +163,26 @@ def _tail(run: ReportedRun, histogram: Histogram, points: int) -> Iterator[tuple
         yield round(latency * _MS, 6), float(f"{slower:.4g}"), run.run.run, share
 
 
-def _point(run: ReportedRun, histogram: Histogram, share: float) -> tuple[object, ...]:
-    latency = round(histogram.percentile(share) * _MS, 6)
-    return latency, round(1 - share, 6), run.run.run, f"p{share * 100:g}"
+def _histogram(
+    recorded: RecordedLatencies, run: ReportedRun, keys: Sequence[str]
+) -> Histogram | None:
+    found = recorded.latencies.get(run.run.run, Latencies()).distributions
+    return next((found[key] for key in keys if key in found), None)
+
+
+def _told(run: ReportedRun, histogram: Histogram | None, what: str) -> list[tuple[object, ...]]:
+    """Return the points of which the text beside a chart tells some."""
+    if histogram is None:
+        return _percentiles(run, what)
+    return [
+        (
+            round(histogram.percentile(share) * _MS, 6),
+            round(1 - share, 6),
+            run.run.run,
+            f"p{share * 100:g}",
+        )
+        for share in _SHARES
+    ]
 
 
 def _about_latencies(
