@@ -93,6 +93,7 @@ class ClosedLoop:
 
         self._backend = OpenAiBackend()
         self._backend.load(Path(), BackendOptions(endpoint=Endpoint(url, "m", "chat")))
+        self._backend.begin()
         self._sample = {"prompt": _PROMPT, "max_new_tokens": tokens}
         self._left = requests
         self._requests = requests

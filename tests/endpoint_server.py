@@ -83,6 +83,12 @@ def whole(tokens: int, *, count: bool = True) -> bytes:
     return STREAM + b"".join(map(chunk, (*written, event("[DONE]")))) + END
 
 
+def alike(one: str, other: str) -> int:
+    """Return with how many equal characters two prompts begin."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
 @dataclass
 class Server:
     """A running server.

@@ -182,7 +182,7 @@ class ConcludingRun:
     def _noise_of(self, traffic: TrafficFacts | None) -> NoiseFacts:
         """Return the disturbances, with those that the endpoint itself caused."""
         noise = self._noise()
-        caused = _refusals(traffic) if traffic else ()
+        caused = _of_endpoint(traffic) if traffic else ()
         return dataclasses.replace(noise, disturbances=(*noise.disturbances, *caused))
 
     def _clean(self, value: object) -> object:
@@ -193,12 +193,22 @@ class ConcludingRun:
         return redacted(data, self.redactor, self.counts).decode()
 
 
-def _refusals(traffic: TrafficFacts) -> Iterator[str]:
-    """Yield how often an endpoint kept requests waiting that were sent to it."""
+def _of_endpoint(traffic: TrafficFacts) -> Iterator[str]:
+    """Yield how an endpoint's answers are not what they seem: late, or not computed.
+
+    MLPerf wants every query computed in its entirety (inference_rules, questions on the KV cache).
+    """
     if traffic.busy:
         yield (
             f"the endpoint refused requests for now {traffic.busy} times (HTTP 429 or 503); the "
             "waiting is part of their latencies"
+        )
+    if traffic.cached_tokens:
+        share = traffic.cached_tokens / max(traffic.prompt_tokens, traffic.cached_tokens)
+        yield (
+            f"the endpoint had {traffic.cached_tokens} of {traffic.prompt_tokens} prompt tokens "
+            f"({share:.0%}) in a cache, and did not compute them: MLPerf's rules want every query "
+            "computed whole, so turn the server's prefix cache off"
         )
 
 

@@ -164,7 +164,7 @@ class ServerFacts(Facts):
 
 @dataclass(frozen=True)
 class TrafficFacts(Facts):
-    """What happened to the requests of a run, the warm-up included.
+    """What happened to the requests of a run; those of its warm-up are not among them.
 
     Attributes
     ----------
@@ -183,7 +183,7 @@ class TrafficFacts(Facts):
     served:
         Milliseconds from sending a request: ``latency``, ``ttft`` and ``tpot``, each by percentile
         (``50``, ``90``, ``99``). LoadGen's own latencies begin with its query, when a request may
-        still wait in the client. The warm-up is not included.
+        still wait in the client.
     """
 
     sent: int = 0

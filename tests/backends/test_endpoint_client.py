@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import os
 import socket
 import ssl
@@ -14,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -104,11 +106,12 @@ GOOD = (delta("", role="assistant"), delta("In"), delta(" France", "stop"), usag
 def loaded(
     url: str, kind: str = "chat", authority: str = "", **extra: str
 ) -> Iterator[OpenAiBackend]:
-    """Load the backend for an endpoint, and close it."""
+    """Load the backend for an endpoint, without a warm-up, and close it."""
     backend = OpenAiBackend()
     endpoint = Endpoint(url, "smol", kind, authority)
     try:
         backend.load(Path(), BackendOptions(endpoint=endpoint, extra={"stall": "5", **extra}))
+        backend.begin()
         yield backend
     finally:
         backend.close()
@@ -162,6 +165,64 @@ def test_prompts_are_counted_by_the_model_s_tokenizer() -> None:
     assert prompts.size(chat, lambda text: [0] * len(text.split())) == (3, 4)
     assert prompts.size(chat, None) == (0, 4)
     assert Prompts("smol", "completions").size({"prompt": "a b"}, lambda text: [0, 0]) == (2, 0)
+
+
+_LONG_PROMPT = "Where in the south of France is the city of Nice, and how far is it to Monaco?"
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        {"messages": [{"role": "system", "content": _LONG_PROMPT}, {"role": "user"}]},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": _LONG_PROMPT}]}]},
+        {"prompt": _LONG_PROMPT},
+        {"input_ids": list(range(100, 140))},
+        {"prompt": "Hi"},
+        {"input_ids": [1, 2]},
+    ],
+)
+def test_a_prompt_of_the_warm_up_begins_as_no_other(sample: Mapping[str, object]) -> None:
+    """And is not longer, so that it fits where its sample does; its end is the sample's."""
+
+    def asked(body: bytes) -> str:
+        found = json.loads(body)
+        if "messages" not in found:
+            return str(found["prompt"])
+        content = found["messages"][0]["content"]
+        return content if isinstance(content, str) else "".join(one["text"] for one in content)
+
+    prompts = Prompts("smol", "chat" if "messages" in sample else "completions")
+    sample = {**sample, "max_new_tokens": 8}
+    whole = asked(prompts.body(sample)[0])
+    warm = [asked(prompts.rehearsal(sample)[0]) for _ in range(9)]
+    if "input_ids" in sample:
+        ids, *others = (json.loads(one) for one in (whole, *warm))
+        assert all(len(one) == len(ids) and one[0] != ids[0] for one in others)
+        assert all(one[8:] == ids[8:] and set(one) <= set(ids) for one in others)
+        return
+    assert len(set(warm)) == 9
+    assert all(scripted.alike(*pair) < 6 for pair in combinations([whole, *warm], 2))
+    assert all(one.endswith(whole[32:]) for one in warm)
+
+
+def test_the_warm_up_is_not_counted() -> None:
+    """Nor does it show the server a prompt that is measured."""
+    with scripted.running(answering(*GOOD)) as server:
+        backend = OpenAiBackend()
+        backend.load(Path(), BackendOptions(endpoint=Endpoint(server.url, "smol", "chat", "")))
+        try:
+            for part in range(2):
+                collected = Collected(3)
+                backend.submit([sent(key) for key in range(3)], collected)
+                collected.wait()
+                if not part:
+                    backend.begin()
+            traffic = backend.traffic()
+        finally:
+            backend.close()
+    asked = [one.json["messages"][0]["content"] for one in server.asked if one.method == "POST"]
+    assert "Where is Paris?" not in asked[:3] and asked[3:] == ["Where is Paris?"] * 3
+    assert (traffic["sent"], traffic["answered"], traffic["tokens"]) == (3, 3, 9)
 
 
 def test_hundreds_of_requests_are_answered_on_kept_connections() -> None:

@@ -58,12 +58,20 @@ class Collected:
 
 
 def ask(
-    url: str, kind: str, *samples: Mapping[str, object]
+    url: str, kind: str, *samples: Mapping[str, object], warm: int = 0
 ) -> tuple[Collected, Mapping[str, object]]:
-    """Return the answers to samples sent at once, and what became of the requests."""
+    """Return the answers to samples sent at once, and what became of the requests.
+
+    ``warm`` is how often they are asked before, as a warm-up does.
+    """
     backend = OpenAiBackend()
     backend.load(Path(), BackendOptions(endpoint=Endpoint(url, ALIAS, kind)))
     try:
+        for _ in range(warm):
+            collected = Collected(len(samples))
+            backend.submit([SampleRequest(n, one, n) for n, one in enumerate(samples)], collected)
+            collected.wait()
+        backend.begin()
         collected = Collected(len(samples))
         requests = [SampleRequest(key, one, key) for key, one in enumerate(samples)]
         backend.submit(requests, collected)
@@ -85,6 +93,18 @@ def test_a_chat_is_answered_and_its_tokens_are_counted(url: str) -> None:
     assert said["framework"] == "llama.cpp" and said["framework_name"] == "llama.cpp"
     entry = said["server"]["entry"]  # type: ignore[index]
     assert entry["meta"]["n_params"] == 134515008
+
+
+def test_a_warm_up_leaves_nothing_of_a_sample_in_the_server_s_cache(url: str) -> None:
+    """The server keeps prompts: asked again it computes next to nothing, after a warm-up all."""
+    asked = "Name the capital of each of these countries: Norway, Peru, Chad, Laos, Cuba, Oman."
+    sample = {"messages": [{"role": "system", "content": asked}], "max_new_tokens": 2}
+    _, first = ask(url, "chat", sample, warm=2)
+    _, again = ask(url, "chat", sample)
+    cached, prompt = first["cached_tokens"], first["prompt_tokens"]
+    assert isinstance(cached, int) and isinstance(prompt, int)
+    assert cached <= 4 < prompt // 2  # of the template: <|im_start|>, system, a new line
+    assert again["prompt_tokens"] == prompt and again["cached_tokens"] >= prompt - 1  # type: ignore[operator]
 
 
 def test_token_ids_are_taken_as_a_prompt(url: str) -> None:

@@ -123,12 +123,47 @@ def test_every_scenario_is_driven(root: Path, server: Server, scenario: str) -> 
     assert traffic["tokens"] == 3 * traffic["answered"]
 
 
+def test_the_warm_up_does_not_fill_a_cache_of_prefixes(root: Path) -> None:
+    """A server that keeps prompts sees each sample for the first time when it is measured."""
+
+    async def keeping(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+        if asked.method != "POST":
+            await good(asked, writer, server)
+            return
+        prompt = asked.json["messages"][0]["content"]
+        known: list[str] = server.state.setdefault("prompts", [])
+        common = max((scripted.alike(prompt, one) for one in known), default=0)
+        known.append(prompt)
+        counted = scripted.usage(3, len(prompt))
+        details = {"cached_tokens": common if common >= 6 else 0}
+        counted["usage"]["prompt_tokens_details"] = details  # type: ignore[index]
+        server.state.setdefault("cached", []).append(details["cached_tokens"])
+        events = (delta("a"), delta("b"), delta("c", "stop"), counted, "[DONE]")
+        writer.write(STREAM + b"".join(chunk(event(one)) for one in events) + scripted.END)
+
+    with scripted.running(keeping) as server:
+        run = ("--scenario", "SingleStream", "--mode", "performance", "--count", "64")
+        record = mlrepo(root, *RUN, *at(server), *run, "--json").json["record"]
+    measured = [one.startswith("What comes after ") for one in server.state["prompts"]]
+    warm = measured.index(True)
+    assert warm > 1 and all(measured[warm:])
+    # "What comes after " is common to all questions: only the first one is computed whole.
+    assert not any(server.state["cached"][: warm + 1]) and all(server.state["cached"][warm + 1 :])
+    traffic = record["backend"]["traffic"]
+    assert traffic["sent"] == traffic["answered"] == len(measured) - warm
+    assert traffic["cached_tokens"] == sum(server.state["cached"][warm:])
+    mlrepo(root, "show").says(
+        "disturbed", "prompt tokens", "in a cache", "turn the server's prefix"
+    )
+
+
 def test_an_answer_that_fails_is_the_end_of_the_run(root: Path) -> None:
     """The hundredth request gets a fault: FAILED, with how many and why, and nothing placed."""
 
     async def script(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
-        number = server.state["n"] = server.state.get("n", 0) + (asked.method == "POST")
-        if asked.method == "POST" and number >= 100:
+        measured = asked.method == "POST" and b"What comes after" in asked.body
+        number = server.state["n"] = server.state.get("n", 0) + measured
+        if measured and number >= 100:
             writer.write(scripted.reply(500, {"error": {"message": f"no memory for {TOKEN}"}}))
         else:
             await good(asked, writer, server)
@@ -149,8 +184,9 @@ def test_a_busy_server_stands_beside_the_verdict(root: Path) -> None:
     """The run waits as the server asks; nobody has to look for it."""
 
     async def script(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
-        number = server.state["n"] = server.state.get("n", 0) + (asked.method == "POST")
-        if asked.method == "POST" and number in (20, 21):
+        measured = asked.method == "POST" and b"What comes after" in asked.body
+        number = server.state["n"] = server.state.get("n", 0) + measured
+        if measured and number in (2, 3):
             writer.write(scripted.reply(503, {"error": "later"}, retry_after="0"))
         else:
             await good(asked, writer, server)

@@ -130,12 +130,12 @@ class OpenAiBackend:
         }
 
     def traffic(self) -> Mapping[str, Any]:
-        """Return what happened to the requests since the model was loaded."""
+        """Return what happened to the requests since the warm-up was over."""
         assert self._client is not None
         return {**self._client.counts.words(), "served": self._client.served.words()}
 
     def begin(self) -> None:
-        """Take the warm-up as over."""
+        """Take the warm-up as over: its prompts are not those of the samples."""
         assert self._client is not None
         self._client.begin()
 

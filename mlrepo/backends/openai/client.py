@@ -119,6 +119,7 @@ class Client:
     ) -> None:
         self.counts = Counts()
         self.served = Served()
+        self._warming = True
         self._address = address
         self._stall = stall
         self._encode = encode
@@ -147,14 +148,19 @@ class Client:
         return self._address.refusal(reply.status, reply.headers.get("location", ""), reply.body)
 
     def submit(self, requests: Iterable[SampleRequest], prompts: Prompts, answers: Answers) -> None:
-        """Send requests, and return at once; answers come from the thread of the client."""
-        prepared = [(one.key, *prompts.body(one.sample)) for one in requests]
+        """Send requests, and return at once; answers come from the thread of the client.
+
+        Until :meth:`begin` they are prompts of the warm-up.
+        """
+        body = prompts.rehearsal if self._warming else prompts.body
+        prepared = [(one.key, *body(one.sample)) for one in requests]
         url = self._address.url(PATHS[prompts.kind])
         self._loop.call_soon_threadsafe(self._start, url, prepared, answers)
 
     def begin(self) -> None:
-        """Forget the latencies so far: they are of the warm-up."""
-        self.served = Served()
+        """End the warm-up: what follows is measured, and counted from here."""
+        self._warming = False
+        self.counts, self.served = Counts(), Served()
 
     def close(self) -> None:
         """Cancel what is in flight, and close all connections."""
@@ -234,8 +240,9 @@ class Client:
                 sent = self._loop.time()
                 generated, first = await self._ask(url, key, body, most, answers)
             self.counts.answered += 1
+            served = self.served  # the last answer of the warm-up ends it
             answers.complete((key,), (generated,))
-            self.served.add(sent, first, self._loop.time(), generated.tokens)
+            served.add(sent, first, self._loop.time(), generated.tokens)
         except RequestProblem as problem:
             self._failed(key, problem, answers)
         except (aiohttp.ClientError, OSError) as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import random
+import string
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mlrepo.backends.endpoint import CHAT, COMPLETIONS
@@ -11,6 +13,10 @@ from mlrepo.backends.openai.tokens import Encode
 from mlrepo.errors import UserError
 
 PATHS = {CHAT: "chat/completions", COMPLETIONS: "completions"}
+# A prompt of the warm-up begins with so many letters in place of more characters of its sample, so
+# that it has no more tokens, or with so many tokens in place of as many.
+_LETTERS, _CHARACTERS, _TOKENS = 6, 32, 8
+_random = random.SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,15 @@ class Prompts:
         texts = [one["content"] for one in messages] if isinstance(messages, list) else [prompt]
         return sum(len(encode(one)) for one in texts if isinstance(one, str)), longest
 
+    def rehearsal(self, sample: object) -> tuple[bytes, int | None]:
+        """Return the body for a sample that nobody has asked before, as :meth:`body` does.
+
+        It has a beginning of its own: a server that keeps the prefixes of prompts must neither know
+        a sample when it is measured, nor answer the warm-up from what it keeps. MLPerf wants each
+        query computed in its entirety (inference_rules, questions on the KV cache).
+        """
+        return self.body(_unheard(sample) if isinstance(sample, Mapping) else sample)
+
     def _fields(self, sample: object) -> dict[str, object]:
         if not isinstance(sample, Mapping):
             raise UserError(
@@ -108,3 +123,37 @@ class Prompts:
             "The samples of this benchmark are messages of a chat, without a prompt.",
             hint="Use --endpoint-kind chat.",
         )
+
+
+def _unheard(sample: Mapping[str, object]) -> dict[str, object]:
+    """Return a sample whose prompt begins as no other, and is not longer."""
+    found = dict(sample)
+    messages, prompt, ids = (sample.get(key) for key in ("messages", "prompt", "input_ids"))
+    if isinstance(messages, Sequence) and messages and isinstance(messages[0], Mapping):
+        first = messages[0]
+        found["messages"] = [{**first, "content": _content(first.get("content"))}, *messages[1:]]
+    if isinstance(prompt, str):
+        found["prompt"] = _text(prompt)
+    if isinstance(ids, Iterable) and not isinstance(ids, str | bytes):
+        found["input_ids"] = _ids([int(one) for one in ids])
+    return found
+
+
+def _content(content: object) -> object:
+    """Return the content of a message: a text, or parts of which some are texts."""
+    if isinstance(content, str):
+        return _text(content)
+    if isinstance(content, Sequence):
+        return [{"type": "text", "text": _text("")}, *content]
+    return content
+
+
+def _text(text: str) -> str:
+    return "".join(_random.choices(string.ascii_lowercase, k=_LETTERS)) + text[_CHARACTERS:]
+
+
+def _ids(ids: Sequence[int]) -> list[int]:
+    """Return token ids with others of the same prompt at their beginning."""
+    others = [one for one in ids if one != ids[0]] or ids
+    few = min(_TOKENS, len(ids))
+    return [*_random.choices(others, k=few), *ids[few:]]
