@@ -26,7 +26,7 @@ _PER_TOKEN = "time_per_output_token_50.00_percentile"
 _ONE_BY_ONE = next(
     name for name, one in SCENARIOS.items() if one.is_stream and one.samples_per_query == 1
 )
-_TOKEN_RATES = ("completed_tokens_per_second", "tokens_per_second", "token_throughput")
+_TOKEN_RATES = ("completed_tokens_per_second", "tokens_per_second")
 
 
 @dataclass(frozen=True)

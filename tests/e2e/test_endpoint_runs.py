@@ -121,6 +121,16 @@ def test_every_scenario_is_driven(root: Path, server: Server, scenario: str) -> 
     traffic = record["backend"]["traffic"]
     assert traffic["answered"] == traffic["sent"]
     assert traffic["tokens"] == 3 * traffic["answered"]
+    # What is told in tokens per second is the tokens by the time that they took.
+    metrics = record["metrics"]
+    rates = {name: one["value"] for name, one in metrics.items() if one["unit"] == "tokens/s"}
+    offline = scenario == "Offline"
+    took = metrics["max_latency"]["value"] / traffic["sent"] if offline else 0.0
+    took = metrics["mean_latency"]["value"] if scenario == "SingleStream" else took
+    name = "tokens_per_second" if offline else "completed_tokens_per_second"
+    assert set(rates) == {name}
+    if took:
+        assert rates[name] == pytest.approx(3e3 / took, rel=0.1)
 
 
 def test_the_warm_up_does_not_fill_a_cache_of_prefixes(root: Path) -> None:
