@@ -78,8 +78,10 @@ class Warm:
             for _, written in pipes:
                 os.close(written)
             pid = int(self._line.recv(_HANDED))
-            out, err = _read([read for read, _ in pipes], pid, timeout, arguments)
-            code = int(self._line.recv(_HANDED))
+            try:
+                out, err = _read([read for read, _ in pipes], pid, timeout, arguments)
+            finally:
+                code = int(self._line.recv(_HANDED))  # also of a killed one: the next has its own
         finally:
             self._busy.release()
         return subprocess.CompletedProcess(arguments, code, out, err)
