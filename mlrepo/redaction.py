@@ -148,6 +148,14 @@ _ASSIGNMENT = re.compile(
 _COOKIE = re.compile(
     rf"cookie[\"'\\]*[ \t]*:[ \t]*[\"'\\]*(?!{MASK})(?P<secret>[^\n\"'\\]+)", re.IGNORECASE
 )
+# What a text with an assignment or an option contains, in small letters: searching for plain words
+# is a hundred times as fast as trying the pattern at each character.
+_WORDS = (
+    *("token", "secret", "passw", "passphrase", "credential", "cookie", "_key"),
+    *(f"{name}{joint}key" for name in ("api", "access", "private") for joint in ("", "-")),
+    *(f"{joint}{name}" for name in ("auth", "pat", "pwd") for joint in "_-"),
+)
+_OPTION_WORDS = tuple(f"{name}{blank}" for name in ("auth", "pat", "pwd") for blank in " \t")
 # Names of environment variables whose values are secret.
 _SECRET_NAME = re.compile(
     r"token(?!iz)|secret|passw|passphrase|api_?key|credential|auth(?!or|_sock)|cookie|connection_?str"
@@ -196,18 +204,21 @@ class Redactor:
         for kind in possible_kinds(text.encode("utf-8", "surrogatepass")):
             text, number = SECRET_PATTERNS[kind].subn(_masked, text)
             count(kind, number)
-        for pattern in (_COOKIE, _ASSIGNMENT):
-            text, number = pattern.subn(_masked, text)
-            count("secret assignment", number)
+        if may_assign(text):
+            for pattern in (_COOKIE, _ASSIGNMENT):
+                text, number = pattern.subn(_masked, text)
+                count("secret assignment", number)
         for home in sorted((home.rstrip("/") for home in self.homes), key=len, reverse=True):
-            if home:
+            if home and home in text:
                 text, number = re.subn(re.escape(home) + r"(?![A-Za-z0-9_.\-])", "~", text)
                 count("home directory", number)
         for names, label, kind in (
             (self.users, "<user>", "user name"),
             (self.hosts, self.host_label, "host name"),
         ):
-            for name in filter(None, names):
+            for name in names:
+                if not name or name not in text:
+                    continue
                 text, number = re.subn(
                     rf"(?:(?<![A-Za-z0-9_.\-])|{ESCAPED}){re.escape(name)}(?![A-Za-z0-9_\-])",
                     label,
@@ -235,6 +246,15 @@ class Redactor:
                 counts[kind] = counts.get(kind, 0) + number
             secret_follows = bool(_SECRET_OPTION.fullmatch(argument))
         return cleaned, counts
+
+
+def may_assign(text: str) -> bool:
+    """Return whether a secret may be assigned in ``text``; if not, no pattern needs to be tried."""
+    # As re.IGNORECASE compares: all letters i are one.
+    small = text.casefold().replace("\u0307", "").replace("\u0131", "i")
+    if any(word in small for word in _WORDS):
+        return True
+    return "--" in small and any(word in small for word in _OPTION_WORDS)
 
 
 def _masked(match: re.Match[str]) -> str:

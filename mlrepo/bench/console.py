@@ -20,16 +20,21 @@ def shortened(path: Path) -> bytes:
     """Return a file's content; if it is too large, head and tail with a note in between."""
     size = path.stat().st_size
     with path.open("rb") as stream:
-        if size <= HEAD_SIZE + TAIL_SIZE:
+        if not is_shortened(size):
             return stream.read()
         head = stream.read(HEAD_SIZE)
         stream.seek(size - TAIL_SIZE)
         return head + _note(size) + stream.read(TAIL_SIZE)
 
 
+def is_shortened(size: int) -> bool:
+    """Return whether a content of ``size`` bytes is recorded without its middle."""
+    return size > HEAD_SIZE + TAIL_SIZE
+
+
 def shortened_bytes(data: bytes) -> bytes:
     """Like :func:`shortened`, for content in memory."""
-    if len(data) <= HEAD_SIZE + TAIL_SIZE:
+    if not is_shortened(len(data)):
         return data
     return data[:HEAD_SIZE] + _note(len(data)) + data[-TAIL_SIZE:]
 
@@ -81,7 +86,7 @@ class Console:
             tail += data[head:]
             if len(tail) > 4 * TAIL_SIZE:
                 del tail[:-TAIL_SIZE]
-        if size > HEAD_SIZE + TAIL_SIZE:
+        if is_shortened(size):
             self._write(_note(size))
         self._write(bytes(tail[-TAIL_SIZE:]))
 

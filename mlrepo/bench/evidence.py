@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mlrepo.bench.console import shortened, shortened_bytes
+from mlrepo.bench.console import is_shortened, shortened, shortened_bytes
 from mlrepo.bench.judge import Judgement
 from mlrepo.harness.spec import AUDIT_FILE, CONSOLE_FILE, USER_CONF_FILE, read_events
 from mlrepo.record.codec import Facts
@@ -35,9 +35,10 @@ def recorded_texts(
         # Package names and versions are not secrets, even "secretstorage".
         environment["variables"] = redacted_value(environment.get("variables"), redactor, counts)
     files[ENVIRONMENT_FILE] = _pretty(environment, indent=2, sort_keys=True)
-    system = read_json(directory / SYSTEM_FILE)
-    if system is not None and _parsed(files[SYSTEM_FILE]) is None:  # redaction removed a quote
-        files[SYSTEM_FILE] = _pretty(redacted_value(system, redactor, counts), indent=4)
+    if SYSTEM_FILE in files and not is_shortened((directory / SYSTEM_FILE).stat().st_size):
+        system = read_json(directory / SYSTEM_FILE)
+        if system is not None and _parsed(files[SYSTEM_FILE]) is None:  # redaction removed a quote
+            files[SYSTEM_FILE] = _pretty(redacted_value(system, redactor, counts), indent=4)
     failure = _failure(directory) + judgement.traceback
     if failure:
         data = shortened_bytes(failure.encode("utf-8", "backslashreplace"))

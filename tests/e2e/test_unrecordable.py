@@ -43,29 +43,36 @@ def _tell(**event: object) -> Callable[[Path], None]:
     return tell
 
 
+# What is large is made when its turn comes: every process that collects the tests imports this.
 _DAMAGES: dict[str, Callable[[Path], None]] = {
     "nothing": lambda run: None,
-    "60 MB printed": _write("console.txt", b"x" * _TOO_LARGE),
+    "60 MB printed": lambda run: _write("console.txt", b"x" * _TOO_LARGE)(run),
     "half a character in system.json": _edit("system.json", system_name="x\ud800y"),
     "no JSON in system.json": _write("system.json", b"{"),
     "a list in system.json": _write("system.json", b"[1]"),
     "no system.json": lambda run: (run / "system.json").unlink(),
-    "60 MB of system.json": _write("system.json", b'{"a": "' + b"x" * _TOO_LARGE + b'"}'),
+    "60 MB of system.json": lambda run: _write(
+        "system.json", b'{"a": "' + b"x" * _TOO_LARGE + b'"}'
+    )(run),
     "a deep system.json": _write("system.json", b"[" * 100_000 + b"]" * 100_000),
     "no environment.json": lambda run: (run / "environment.json").unlink(),
     "no JSON in environment.json": _write("environment.json", b"\xff"),
     "a list in environment.json": _write("environment.json", b"[1]"),
-    "60 MB of settings": _write("user.conf", b"# " + b"x" * _TOO_LARGE),
+    "60 MB of settings": lambda run: _write("user.conf", b"# " + b"x" * _TOO_LARGE)(run),
     "a damaged outcome": _write("outcome.json", b'{"returncode": 0'),
     "another outcome": _write("outcome.json", b'{"unknown": 1}'),
     "damaged noise": _write("noise.json", b"[" * 100_000),
     "a backend that is a list": _tell(event="finished", backend=[1]),
     "a backend of half a character": _tell(event="finished", backend={"name": "\udcff"}),
     "a data set that is a text": _tell(event="finished", dataset="digits"),
-    "a 60 MB backend": _tell(event="finished", backend={"a": "x" * _TOO_LARGE}),
+    "a 60 MB backend": lambda run: _tell(event="finished", backend={"a": "x" * _TOO_LARGE})(run),
     "a deep event": _write("events.jsonl", b"[" * 100_000 + b"\n"),
-    "a traceback of 60 MB": _tell(event="failed", message="m", traceback="t" * _TOO_LARGE),
-    "a message of 60 MB": _tell(event="failed", message="m\ud800" + "m" * _TOO_LARGE),
+    "a traceback of 60 MB": lambda run: _tell(
+        event="failed", message="m", traceback="t" * _TOO_LARGE
+    )(run),
+    "a message of 60 MB": lambda run: _tell(event="failed", message="m\ud800" + "m" * _TOO_LARGE)(
+        run
+    ),
 }
 
 

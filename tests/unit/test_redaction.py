@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Callable
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
+from mlrepo import redaction
 from mlrepo.redaction import (
     Redactor,
     decoded,
@@ -279,6 +281,30 @@ _PLANTED = {
     "OMP_AUTH": "planted-secret-18",
     "OPENVINO_LICENSE": "planted-secret-19",
 }
+
+
+@given(
+    st.one_of(
+        st.from_regex(redaction._ASSIGNMENT),
+        st.from_regex(redaction._COOKIE),
+        st.from_regex(re.compile(rf"--[a-z]{{0,3}}{redaction._KEYWORD} =?x", re.IGNORECASE)),
+        st.from_regex(re.compile(r"--[a-z]{1,3}(?:auth|pat|pwd) x", re.IGNORECASE)),
+    )
+)
+@example("--access_credent\u0130al x")
+@example("ap\u0131key=x")
+@example("pa\u017f\u017fwd=x")
+def test_no_assignment_is_missed_for_want_of_its_words(text: str) -> None:
+    """Whatever the patterns find has one of the words without which they are not tried."""
+    found = redaction._ASSIGNMENT.search(text) or redaction._COOKIE.search(text)
+    assert redaction.may_assign(text) or not found
+
+
+def test_what_frameworks_print_seldom_has_such_words() -> None:
+    """Paths and options are everywhere; the patterns would take a second for 2 MB."""
+    line = "2026-11-29 12:00:00 INFO batch 17 of 200: 3.1 ms, path=/tmp/x --max-batchsize 4\n"
+    assert not redaction.may_assign(line * 3)
+    assert redaction.may_assign(line + "--myauth x")
 
 
 def test_the_recorded_environment_holds_no_planted_secret() -> None:
