@@ -46,7 +46,7 @@ def current_repository() -> ResultsRepository:
 def _report_damage(repository: ResultsRepository) -> None:
     for damage in repository.damage.values():
         click.echo(f"mlrepo: {damage.message}\n  {damage.hint}", err=True)
-    if repository.known_twice:
+    if repository.known_twice or repository.also_summarised:
         from mlrepo.repository.claims import known_twice_words
 
         for words in known_twice_words(repository):

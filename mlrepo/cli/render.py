@@ -98,7 +98,8 @@ def style(text: str, *, fg: str | None = None, bold: bool | None = None) -> str:
 
 def verdict(validity: str) -> str:
     """Return the validity in its colour."""
-    colour = {"VALID": "green", "INTERRUPTED": "yellow"}.get(validity, "red")
+    colours = {"VALID": "green", "INTERRUPTED": "yellow", "PUBLISHED": "cyan"}
+    colour = colours.get(validity, "red")
     return style(validity, fg=colour)
 
 

@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 from mlrepo.curation.decide import Decision, clean_text, decide
 from mlrepo.errors import UserError
-from mlrepo.record import EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, SWEEP_TAG
+from mlrepo.record import EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, SUMMARY_TAG, SWEEP_TAG
 from mlrepo.repository.acts import NOTE, TAG
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun
 from mlrepo.repository.identity import Identity
 
 # What mlrepo says of a run by a tag, and decides by: nobody else gives or takes it.
-_OWN = frozenset({EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, SWEEP_TAG, "replay", "suite"})
+_OWN = frozenset(
+    {EXPERIMENT_TAG, IMPORTED_TAG, PROBE_TAG, SUMMARY_TAG, SWEEP_TAG, "replay", "suite"}
+)
 _OWN_BEGINNINGS = ("suite-", "sweep-", "cell-", "job-")
 
 

@@ -19,6 +19,7 @@ from mlrepo.record import (
     ACCURACY,
     IMPORTED_TAG,
     INVALID,
+    UNDATED,
     VALID,
     BackendFacts,
     HostFacts,
@@ -39,7 +40,6 @@ from mlrepo.rounds import Place, Round
 
 # The files that a run against an endpoint has in place of a log.
 _ENDPOINTS = tuple(posixpath.basename(path) for path in FILES.values())
-_ERA = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def record_of(
         model=dataclasses.replace(
             ModelFacts.well_formed(facts.measurements), file=posixpath.basename(weights)
         ),
-        backend=BackendFacts(name=_short_name(framework), framework=framework),
+        backend=BackendFacts(name=backend_name(framework), framework=framework),
         loadgen=LoadgenFacts(
             version=detail.version,
             effective=effective,
@@ -172,7 +172,7 @@ def record_of(
         },
         source=SourceFacts(imported=source.label, path=facts.path),
         host=HostFacts.well_formed(
-            {k: text for k, text in system.items() if isinstance(text, str)}
+            {key: value for key, value in system.items() if isinstance(value, str | int)}
         ),
         configuration=configuration_digest(
             {
@@ -199,16 +199,16 @@ def _invalid(mode: str, detail: DetailLog, result: Metric, files: Mapping[str, b
 
 
 def _moment(text: str) -> datetime.datetime:
-    """Return when a run began; the epoch if the log does not say."""
+    """Return when a run began; ``UNDATED`` if the log does not say."""
     try:
         moment = datetime.datetime.fromisoformat(text)
     except ValueError:
-        return _ERA
+        return UNDATED
     known = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
-    return known if 1970 < known.year < 9999 else _ERA
+    return known if 1970 < known.year < 9999 else UNDATED
 
 
-def _short_name(framework: str) -> str:
+def backend_name(framework: str) -> str:
     """Return the first word of a framework's name, for tables."""
     words = re.split(r"[^A-Za-z0-9.]+", framework.strip())
     return words[0].lower() if words and words[0] else "unknown"

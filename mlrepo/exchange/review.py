@@ -10,7 +10,7 @@ from mlrepo.checker.report import Report, Result
 from mlrepo.errors import UserError
 from mlrepo.nearest import meant
 from mlrepo.paths import DIVISIONS
-from mlrepo.record import PERFORMANCE, VALID
+from mlrepo.record import PERFORMANCE, PUBLISHED, VALID
 from mlrepo.repository.history import RecordedRun
 from mlrepo.rounds import LATENCY_UNITS, Round, Rounds
 from mlrepo.scenarios import spelled
@@ -96,7 +96,8 @@ def review(
     source:
         The name of the tree in the text.
     runs:
-        Recorded runs; the submitter's VALID results of earlier rounds among them are compared.
+        Recorded runs; the submitter's VALID results of earlier rounds among them are compared, and
+        those that a summary of the round has.
     rounds:
         All rounds; their order determines the previous round.
 
@@ -136,7 +137,7 @@ def _earlier(
         if (
             run.trailer("Submitter").lower() != submitter.lower()
             or run.trailer("Mode") != PERFORMANCE
-            or run.trailer("Validity") != VALID
+            or run.trailer("Validity") not in (VALID, PUBLISHED)
             or before >= this
             or metric.value is None
         ):

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from mlrepo.record.texts import (
+    UNDATED,
     AccuracyEntry,
     configuration_digest,
     format_number,
@@ -16,6 +17,7 @@ from mlrepo.record.texts import (
     new_run_id,
     run_stamp,
     timestamp,
+    undated_run_id,
 )
 from mlrepo.record.values import (
     ACCURACY,
@@ -30,6 +32,8 @@ from mlrepo.record.values import (
     NO_RESULT_TAGS,
     PERFORMANCE,
     PROBE_TAG,
+    PUBLISHED,
+    SUMMARY_TAG,
     SWEEP_TAG,
     VALID,
     Metric,
@@ -82,8 +86,11 @@ __all__ = [
     "NO_RESULT_TAGS",
     "PERFORMANCE",
     "PROBE_TAG",
+    "PUBLISHED",
     "SCHEMA",
+    "SUMMARY_TAG",
     "SWEEP_TAG",
+    "UNDATED",
     "VALID",
     "AccuracyEntry",
     "AccuracyFacts",
@@ -122,6 +129,7 @@ __all__ = [
     "new_run_id",
     "run_stamp",
     "timestamp",
+    "undated_run_id",
 ]
 
 

@@ -19,9 +19,24 @@ class AccuracyEntry:
     data: bytes
 
 
+UNDATED = datetime.datetime.fromtimestamp(0, datetime.UTC)
+"""When a run began whose logs do not say when; its id has a time of that day."""
+_DAY = 24 * 60 * 60
+
+
 def new_run_id(started: datetime.datetime, content: bytes) -> str:
     """Return ``YYYYMMDDTHHMMSSZ-<6 hex>``: sorted by start, distinguished by content."""
     return f"{run_stamp(started)}-{sha256_bytes(content)[:6]}"
+
+
+def undated_run_id(content: bytes) -> str:
+    """Return the id of what has no time, of the day of :data:`UNDATED`.
+
+    Six hexadecimal digits do not distinguish the results of several rounds; the time of day adds to
+    them what the content gives.
+    """
+    second = int(sha256_bytes(content)[6:18], 16) % _DAY
+    return new_run_id(UNDATED + datetime.timedelta(seconds=second), content)
 
 
 def run_stamp(started: datetime.datetime) -> str:

@@ -14,6 +14,9 @@ VALID = "VALID"
 INVALID = "INVALID"
 FAILED = "FAILED"
 INTERRUPTED = "INTERRUPTED"
+# The verdict on a result that is known from a published summary only: its logs are not here, so
+# that nobody has judged them here.
+PUBLISHED = "PUBLISHED"
 
 PERFORMANCE = "performance"
 ACCURACY = "accuracy"
@@ -31,6 +34,8 @@ SWEEP_TAG = "sweep"
 NO_RESULT_TAGS = frozenset({PROBE_TAG, EXPERIMENT_TAG, SWEEP_TAG})
 # The tag of a run imported from published results: for comparison, never submitted.
 IMPORTED_TAG = "imported"
+# The tag of an imported result that is known from a summary only.
+SUMMARY_TAG = "from-summary"
 
 
 @dataclass(frozen=True)

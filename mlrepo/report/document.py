@@ -86,7 +86,7 @@ def report_charts(repository: ResultsRepository, runs: Sequence[ReportedRun]) ->
     charts = [
         *histories(own, repository.rounds, names),
         *round_lines(runs, repository.rounds, names, submitter),
-        *pareto_fronts(runs, names, submitter),
+        *pareto_fronts(runs, repository.rounds, names, submitter),
         *load_curves(runs, names),
         *concurrency_curves(runs, names),
         *latencies(own, names, recorded),

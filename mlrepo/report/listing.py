@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.nearest import suggested
-from mlrepo.record import Metric, timestamp
+from mlrepo.record import UNDATED, Metric, timestamp
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import RecordedRun, load_records
 from mlrepo.shell import shell_command
@@ -63,12 +63,12 @@ class ListColumn:
 
 
 def start_of(run: RecordedRun) -> datetime.datetime | None:
-    """Return when a run started, as its id says; None for an id that is not a time."""
+    """Return when a run started, as its id says; None if it says none: see ``UNDATED``."""
     try:
         stamp = datetime.datetime.strptime(run.run.partition("-")[0], _STAMP)
     except ValueError:
         return None
-    return stamp.replace(tzinfo=datetime.UTC)
+    return None if stamp.year <= UNDATED.year else stamp.replace(tzinfo=datetime.UTC)
 
 
 def _trailer(name: str) -> Callable[[ListedRun], object]:

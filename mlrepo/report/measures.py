@@ -5,12 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mlrepo.latencies.documents import FIRST_TOKEN, PER_TOKEN, QUERY, TITLES
 from mlrepo.record import FAILED, format_number
 from mlrepo.report.chart import Chart, ChartNames, counted, listed
-from mlrepo.report.reported import ReportedRun, accelerators, cores, differing_words
+from mlrepo.report.reported import (
+    ReportedRun,
+    accelerators,
+    benchmark_of,
+    cores,
+    differing_words,
+)
 from mlrepo.scenarios import SCENARIOS, named
+
+if TYPE_CHECKING:
+    from mlrepo.rounds import Rounds
 
 # LoadGen logs those of MultiStream a second time, as `_per_query_latency`.
 _PERCENTILE = re.compile(
@@ -46,21 +56,21 @@ def percentile_of(metric: str) -> Percentile | None:
 
 
 def pareto_fronts(
-    runs: Sequence[ReportedRun], names: ChartNames, submitter: str = ""
+    runs: Sequence[ReportedRun], rounds: Rounds, names: ChartNames, submitter: str = ""
 ) -> list[Chart]:
     """Return charts of throughput against accuracy and against latency.
 
     A point is the newest VALID performance run of a configuration in a scenario that measures a
-    rate; of a sweep of a Server also at each offered rate. Its accuracy is that of the newest VALID
-    accuracy run of the same configuration, its latency the 99th percentile of a Server's queries,
-    or for Offline the SingleStream result of the same configuration. Charts of fewer than two
-    points are left out. Where others published some, the text says where those of ``submitter``
-    stand.
+    rate, or a result in the summary of a round; of a sweep of a Server also at each offered rate.
+    Its accuracy is that of the newest VALID accuracy run of the same configuration, its latency the
+    99th percentile of a Server's queries, or for Offline the SingleStream result of the same
+    configuration. Charts of fewer than two points are left out. Where others published some, the
+    text says where those of ``submitter`` stand.
     """
     newest: dict[tuple[str, ...], ReportedRun] = {}
     accuracies: dict[tuple[str, ...], ReportedRun] = {}
     for run in runs:  # oldest first, so that the newest one stays
-        if run.record is None or not run.is_valid or not (run.may_be_result or run.is_of_sweep):
+        if run.record is None or not run.is_result or not (run.may_be_result or run.is_of_sweep):
             continue
         if run.is_accuracy:
             accuracies[run.subject] = run
@@ -73,7 +83,7 @@ def pareto_fronts(
     for run in newest.values():
         scenario = run.run.trailer("Scenario")
         if named(scenario).name and not named(scenario).lower_is_better:
-            key = (run.run.trailer("Benchmark"), scenario, run.run.result.unit)
+            key = (benchmark_of(run, rounds), scenario, run.run.result.unit)
             groups.setdefault(key, []).append(run)
 
     def latency(run: ReportedRun) -> float | None:
@@ -82,15 +92,18 @@ def pareto_fronts(
         stream = newest.get((*run.subject, _ONE_BY_ONE))
         return stream.value if stream else None
 
+    def accuracy_of(run: ReportedRun) -> ReportedRun | None:
+        return accuracies.get(run.subject)
+
     def accuracy(run: ReportedRun) -> float | None:
-        found = accuracies.get(run.subject)
+        found = accuracy_of(run)
         return found.value if found else None
 
     charts = []
     for (benchmark, scenario, unit), group in sorted(groups.items()):
         bounded = named(scenario).bounded
         axes = (
-            ("accuracy", _accuracy_title(accuracies.values(), benchmark), accuracy, False),
+            ("accuracy", _accuracy_title(map(accuracy_of, group)), accuracy, False),
             (
                 "latency",
                 "99th percentile (ms)" if bounded else "SingleStream result (ms)",
@@ -128,8 +141,8 @@ _SHARES: dict[str, Callable[[ReportedRun], int | None]] = {
 }
 
 
-def _accuracy_title(runs: Iterable[ReportedRun], benchmark: str) -> str:
-    units = {run.run.result.unit for run in runs if run.run.trailer("Benchmark") == benchmark}
+def _accuracy_title(runs: Iterable[ReportedRun | None]) -> str:
+    units = {run.run.result.unit for run in runs if run is not None}
     return f"accuracy ({' or '.join(sorted(units))})"
 
 
@@ -164,7 +177,8 @@ def _labels(runs: Sequence[ReportedRun]) -> list[str]:
         precision = run.record.backend.precision if run.record else ""
         said = f"{run.run.trailer('System')}, {run.run.trailer('Backend')} {precision}".rstrip()
         if run.is_imported:
-            said = f"{run.run.trailer('Submitter')} {run.run.trailer('Round')}: {said}"
+            opened = " open" if run.run.trailer("Division") == "open" else ""
+            said = f"{run.run.trailer('Submitter')} {run.run.trailer('Round')}{opened}: {said}"
         said = f"{said} ({words})" if words else said
         if run.is_of_sweep and named(run.run.trailer("Scenario")).at_random:
             said = f"{said} at {format_number(_offered(run))} queries/s"

@@ -13,6 +13,7 @@ from mlrepo.record import (
     IMPORTED_TAG,
     NO_RESULT_TAGS,
     PERFORMANCE,
+    PUBLISHED,
     SWEEP_TAG,
     VALID,
     timestamp,
@@ -56,6 +57,12 @@ class ReportedRun:
         return self.run.trailer("Validity") == VALID and self.value is not None
 
     @property
+    def is_result(self) -> bool:
+        """Whether it is VALID, or published as a result, and has a value."""
+        is_row = self.run.trailer("Validity") == PUBLISHED and self.value is not None
+        return self.is_valid or is_row
+
+    @property
     def may_be_result(self) -> bool:
         """Whether it may be a result: no probe, and no setting that no result may have."""
         return NO_RESULT_TAGS.isdisjoint(self.run.tags)
@@ -93,7 +100,7 @@ class ReportedRun:
         """What was measured, whatever the scenario: system, benchmark, backend, configuration."""
         said = self.run.trailer
         # Submitters give their systems the same names.
-        published = ("Submitter", "Round") if self.is_imported else ()
+        published = ("Submitter", "Round", "Division") if self.is_imported else ()
         return (
             *(said(name) for name in ("System", "Benchmark", "Backend", *published)),
             self.record.backend.precision if self.record else "",
@@ -114,6 +121,22 @@ def lower_is_better(run: ReportedRun, rounds: Rounds) -> bool:
     if said("Round") in rounds:
         return rounds[said("Round")].lower_is_better(said("Benchmark"), said("Scenario"))
     return named(said("Scenario")).lower_is_better
+
+
+# By what the oldest rounds call a benchmark: its directory is called after the model since.
+_RENAMED = {"resnet": "resnet50", "ssd-small": "ssd-mobilenet", "ssd-large": "ssd-resnet34"}
+
+
+def benchmark_of(run: ReportedRun, rounds: Rounds) -> str:
+    """Return one name for a benchmark whatever its directory is called: ``llama3_1-8b``.
+
+    In the open division the directory says which model was run instead.
+    """
+    said = run.run.trailer
+    name = said("Benchmark")
+    if said("Division") != "open" and said("Round") in rounds:
+        name = rounds[said("Round")].official_benchmark(name) or name
+    return _RENAMED.get(name, name)
 
 
 def cores(run: ReportedRun) -> int | None:

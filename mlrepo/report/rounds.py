@@ -7,14 +7,12 @@ from typing import TYPE_CHECKING
 
 from mlrepo.record import format_number
 from mlrepo.report.chart import Chart, ChartNames, counted
-from mlrepo.report.reported import ReportedRun, lower_is_better
+from mlrepo.report.reported import ReportedRun, benchmark_of, lower_is_better
 
 if TYPE_CHECKING:
     from mlrepo.rounds import Rounds
 
 _COLUMNS = ("round", "value", "submitter", "own", "place", "of", "system", "run")
-# By what the oldest rounds call a benchmark: its directory is called after the model since.
-_RENAMED = {"resnet": "resnet50", "ssd-small": "ssd-mobilenet", "ssd-large": "ssd-resnet34"}
 
 _Best = dict[tuple[str, str], ReportedRun]
 
@@ -24,7 +22,8 @@ def round_lines(
 ) -> list[Chart]:
     """Return a chart for each benchmark and scenario of a division that several rounds have.
 
-    A point is the best VALID performance run of a submitter in a round, of whatever system; its
+    A point is the best VALID performance run of a submitter in a round, of whatever system, or the
+    best result in the round's summary where the logs are not recorded; its
     place is that among all submitters of the round. Runs that may be no result are left out.
 
     Parameters
@@ -34,13 +33,12 @@ def round_lines(
     """
     groups: dict[tuple[str, ...], _Best] = {}
     for run in runs:
-        if run.record is None or not run.is_performance or not run.is_valid:
+        if run.record is None or not run.is_performance or not run.is_result:
             continue
         if not run.may_be_result:
             continue
         said = run.run.trailer
-        benchmark = _RENAMED.get(said("Benchmark"), said("Benchmark"))
-        key = (benchmark, said("Scenario"), said("Division"), run.run.result.unit)
+        key = (benchmark_of(run, rounds), said("Scenario"), said("Division"), run.run.result.unit)
         best = groups.setdefault(key, {})
         place = (said("Round"), said("Submitter"))
         if place not in best or _is_better(run, best[place], rounds):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo.differences import asked_settings, machine
 from mlrepo.errors import UserError
-from mlrepo.record import NO_RESULT_TAGS, SWEEP_TAG, VALID
+from mlrepo.record import NO_RESULT_TAGS, PUBLISHED, SWEEP_TAG, VALID
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, experiment_tips
 from mlrepo.repository.history import (
@@ -54,7 +54,7 @@ def find_side(repository: ResultsRepository, text: str) -> Side:
 
     ``tag:NAME``, ``exp/NAME``, the path of a result, or one run as :func:`find_run` knows it; the
     name of an experiment means its branch where no run has it. All but a run given by name
-    mean the VALID runs, probes left out.
+    mean the VALID runs and published results, probes left out.
 
     Raises
     ------
@@ -95,7 +95,7 @@ def _gather(
         if not none.isdisjoint(run.tags) or not matches(run):
             continue
         left = left_out.setdefault(_kind(run), Counter())
-        if run.trailer("Validity") != VALID:
+        if run.trailer("Validity") not in (VALID, PUBLISHED):
             left[run.trailer("Validity")] += 1
             continue
         runs = found.setdefault(_kind(run), [])

@@ -186,6 +186,8 @@ class Curation:
         Why the run is withdrawn; '' if it counts.
     pruned:
         Why its files were removed from the tip of its branch; '' if they are there.
+    superseded:
+        The run that the row of a summary gives way to; '' if it is none, or counts.
     note:
         The last note about it; '' if there is none.
     left:
@@ -197,6 +199,7 @@ class Curation:
     acts: tuple[Act, ...] = ()
     withdrawn: str = ""
     pruned: str = ""
+    superseded: str = ""
     note: str = ""
     left: frozenset[str] = frozenset()
     recorded: Mapping[str, str] = field(default_factory=dict)
@@ -204,14 +207,18 @@ class Curation:
     @property
     def hidden(self) -> bool:
         """Return whether the run counts no longer."""
-        return bool(self.withdrawn or self.pruned)
+        return bool(self.withdrawn or self.pruned or self.superseded)
 
     @property
     def why_hidden(self) -> str:
         """Say why the run counts no longer, after "it": "was withdrawn: the fan was broken"."""
         if self.withdrawn:
             return f"was withdrawn: {self.withdrawn}"
-        return f"was pruned: {self.pruned}" if self.pruned else ""
+        if self.pruned:
+            return f"was pruned: {self.pruned}"
+        if self.superseded:
+            return f"gives way to {self.superseded}, which is of the same published result"
+        return ""
 
 
 UNTOUCHED = Curation()
@@ -275,7 +282,8 @@ def curated(trailers: Mapping[str, str], acts: Iterable[Act]) -> tuple[Mapping[s
         now["MLRepo-Placed"] = ""
     keys = {**trailers, **now}
     replaced = {k: trailers.get(k, "") for k in keys if now.get(k, "") != trailers.get(k, "")}
-    return now, Curation(tuple(mine), withdrawn, pruned, note, frozenset(left), replaced)
+    said = {"withdrawn": withdrawn, "pruned": pruned, "note": note}
+    return now, Curation(tuple(mine), **said, left=frozenset(left), recorded=replaced)
 
 
 def curated_record(record: RunRecord, trailers: Mapping[str, str], curation: Curation) -> RunRecord:

@@ -69,8 +69,17 @@ def first_recorded(repository: ResultsRepository, claimed: Sequence[Claim]) -> R
 
 
 def known_twice_words(repository: ResultsRepository) -> list[str]:
-    """Return a sentence for each group of experiments into which the same runs were imported."""
+    """Return what of the runs read here is known twice, in sentences.
+
+    There is one for each group of experiments into which the same runs were imported, and one for
+    the rows of summaries.
+    """
     found = []
+    if rows := len(repository.also_summarised):
+        found.append(
+            f"{rows} of the rows of summaries read here {'is' if rows == 1 else 'are'} also known "
+            "with logs, or from a summary imported later: these count."
+        )
     for names, runs in sorted(repository.known_twice.items()):
         where = " and ".join(f"exp/{name}" for name in names)
         was = "was" if len(runs) == 1 else "were"

@@ -80,6 +80,11 @@ class ResultsRepository:
         return {}
 
     @cached_property
+    def also_summarised(self) -> set[str]:
+        """Rows of summaries that count no longer: :mod:`mlrepo.repository.summary_rows`."""
+        return set()
+
+    @cached_property
     def git(self) -> pygit2.Repository:
         """The open repository; raises a clear error if libgit2 does not support its formats."""
         refuse_unsupported_formats(self.common_dir)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from mlrepo.errors import UserError
 from mlrepo.paths import RepoPath
-from mlrepo.record import FAILED, PROBE_TAG
+from mlrepo.record import FAILED, PROBE_TAG, PUBLISHED
 from mlrepo.repository.acts import PRUNE, UNTOUCHED, Act, Curation, curated, curated_record
 from mlrepo.repository.claims import first_recorded
 from mlrepo.repository.discovery import ResultsRepository
@@ -23,6 +23,7 @@ from mlrepo.repository.process import BlobReader, GitError, git
 from mlrepo.repository.recorder import RUNS, read_blob
 from mlrepo.repository.run_names import named_run
 from mlrepo.repository.run_walk import walk_runs
+from mlrepo.repository.summary_rows import superseded
 from mlrepo.repository.trailers import parse_result, run_trailers
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def recorded_runs(
     experiment:
         Only the runs of its branches, without those that were moved away.
     hidden:
-        Whether runs that were withdrawn or pruned are yielded too: they count no longer.
+        Whether runs that were withdrawn or pruned, and rows of summaries that give way to runs with
+        logs, are yielded too: they count no longer.
     among:
         The branches to read instead of all: the full name, the experiment and the tip of each.
     """
@@ -161,11 +163,22 @@ def recorded_runs(
         trailers, curation = curated(commit.trailers, acts)
         run = RecordedRun(trailers["MLRepo-Run"], str(oid), trailers, curation)
         claims.setdefault(run.run, []).append((run, commit.branch))
+    rows = _superseded([claimed[0][0] for claimed in claims.values()])
     for claimed in claims.values():
         run = claimed[0][0] if len(claimed) == 1 else first_recorded(repository, claimed)
+        if run.run in rows:
+            repository.also_summarised.add(run.run)
+            run = replace(run, curation=replace(run.curation, superseded=rows[run.run]))
         gone = experiment is not None and experiment.name in run.curation.left
         if not gone and (hidden or not run.curation.hidden):
             yield run
+
+
+def _superseded(runs: Sequence[RecordedRun]) -> Mapping[str, str]:
+    """Return the rows of summaries that give way to other runs, and to which."""
+    if all(run.trailer("Validity") != PUBLISHED for run in runs):
+        return {}
+    return superseded((run.run, run.committed_trailers) for run in runs)
 
 
 def find_run(repository: ResultsRepository, text: str) -> RecordedRun:

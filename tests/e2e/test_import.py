@@ -236,7 +236,7 @@ def test_what_cannot_be_imported_is_said_plainly(root: Path, tmp_path: Path) -> 
     theirs = str(submission.root)
     for arguments, words in (
         (("nowhere", "--round", "v6.1"), ("does not exist",)),
-        (("mlrepo.toml", "--round", "v6.1"), ("is not a directory",)),
+        (("mlrepo.toml", "--round", "v6.1"), ("is not JSON", "A summary is")),
         ((str(tmp_path / "empty"), "--round", "v6.1", "--benchmark", "b"), ("neither",)),
         ((theirs, "--round", "v0.7"), ("This is not v0.7", "seeds of v6.1")),
         (

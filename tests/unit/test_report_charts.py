@@ -144,7 +144,7 @@ def test_a_front_is_what_no_other_configuration_beats() -> None:
     """Of four configurations, one is slower and less accurate than another."""
     points = ((1, 100.0, 76.0), (2, 200.0, 75.0), (3, 150.0, 74.0), (4, 300.0, 73.0))
     runs = [run for point in points for run in _configuration(*point, host=_HOST)]
-    charts = {chart.y: chart for chart in pareto_fronts(runs, ChartNames())}
+    charts = {chart.y: chart for chart in pareto_fronts(runs, SHIPPED, ChartNames())}
     assert set(charts) == {"result (samples/s)", "result (samples/s per core)"}
     whole = charts["result (samples/s)"]
     assert [row[:2] + row[4:] for row in whole.rows] == [
@@ -170,7 +170,7 @@ def test_equal_points_and_latency_on_a_front() -> None:
         )
         for number, (rate, tail) in enumerate(((100, 5.0), (200, 9.0), (150, 9.5), (200, 9.0)))
     ]
-    [whole, _] = pareto_fronts(runs, ChartNames())
+    [whole, _] = pareto_fronts(runs, SHIPPED, ChartNames())
     assert whole.x == "99th percentile (ms)"
     assert _column(whole, "x") == [5.0, 9.0, 9.0, 9.5]
     assert _column(whole, "front") == [1, 1, 0, 0]
@@ -363,7 +363,7 @@ def test_every_kind_is_drawn_from_its_columns_only() -> None:
         *latencies(runs, names),
         *traces(runs, names, _recorded(runs)),
         *tokens_per_user(runs, names),
-        *pareto_fronts(runs, names),
+        *pareto_fronts(runs, SHIPPED, names),
         *round_lines([_run(8, 1.0, round="v5.1"), _run(9, 1.0)], SHIPPED, names, "Acme"),
     ]
     drawn = {chart.kind: chart for chart in charts}

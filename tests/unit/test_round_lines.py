@@ -68,7 +68,9 @@ def test_a_front_says_where_the_submitters_own_stand() -> None:
         published: dict[str, Any] = {"submitter": who, "tags": ("imported",), "round": "v1.1"}
         runs.append(_run(2 * number, rate, **published))
         runs.append(_run(2 * number + 1, score, mode="accuracy", unit="%", **published))
-    chart = next(one for one in pareto_fronts(runs, ChartNames(), "acme") if " per " not in one.y)
+    chart = next(
+        one for one in pareto_fronts(runs, SHIPPED, ChartNames(), "acme") if " per " not in one.y
+    )
     assert len(chart.rows) == 2
     assert str(chart.rows[0][chart.columns.index("configuration")]).startswith("Acme v1.1: alpha")
     assert chart.about.endswith("; 1 of them of acme, 1 on the front.")

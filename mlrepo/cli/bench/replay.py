@@ -71,6 +71,7 @@ def command(
       mlrepo bench replay 3fa9c1 --on-this-system
     """
     from mlrepo.bench.replay import RECORDED, plan_replay, settings_of
+    from mlrepo.record import PUBLISHED
     from mlrepo.report.comparison import compare
     from mlrepo.report.sides import find_side
     from mlrepo.repository.history import find_run, load_record
@@ -86,6 +87,11 @@ def command(
     record = load_record(repository, found)
     if found.curation.hidden:
         click.echo(f"The run {found.run} {found.curation.why_hidden}.", err=True)
+    if record.validity == PUBLISHED:
+        raise UserError(
+            f"{record.run} is the row of a summary, which does not say how it was measured.",
+            hint="Import it with its logs: `mlrepo import PATH --round vX.Y` prints its command.",
+        )
     where = Where(**{key: getattr(record, key) for key in RECORDED})
     settings = settings_of(where, record.run)
     if plan.on_this_system:

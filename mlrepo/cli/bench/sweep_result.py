@@ -93,7 +93,8 @@ class Ended:
     def fronts(self) -> list[Chart]:
         """Return the Pareto fronts of the sweep alone."""
         runs = [run for runs in self.measured.values() for run in runs]
-        return pareto_fronts(sorted(runs, key=lambda run: run.run.run), ChartNames())
+        rounds = self.sweep.bench.repository.rounds
+        return pareto_fronts(sorted(runs, key=lambda run: run.run.run), rounds, ChartNames())
 
     def curve_rows(self, curve: LoadCurve) -> list[CurveRow]:
         """Return the runs of a curve."""

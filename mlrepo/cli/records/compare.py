@@ -175,6 +175,7 @@ def _letter(number: int) -> str:
 
 
 def _print_sides(one: Comparison, letters: Sequence[str]) -> None:
+    from mlrepo.record import PUBLISHED
     from mlrepo.report.gate import left_words
 
     rows: list[tuple[str, ...]] = [
@@ -195,6 +196,10 @@ def _print_sides(one: Comparison, letters: Sequence[str]) -> None:
     print_table(
         header, rows, right=(2,), drop=("SYSTEM", "NEWEST RUN"), cut="SIDE", tail="NEWEST RUN"
     )
+    for letter, runs in zip(letters, one.runs, strict=True):
+        if runs[0].validity == PUBLISHED:
+            words = "is from a summary: its logs, and so its settings and latencies, are not here"
+            _print_wrapped(f"{letter} {words}", "  ")
     for letter, left in zip(letters, one.left_out, strict=True):
         if left:
             _print_wrapped(f"{letter} is without {left_words(left)}", "  ")

@@ -94,8 +94,10 @@ def read_distribution(
 
 
 def _why_none(record: RunRecord) -> str:
-    from mlrepo.record import ACCURACY, FAILED, IMPORTED_TAG, INTERRUPTED
+    from mlrepo.record import ACCURACY, FAILED, IMPORTED_TAG, INTERRUPTED, PUBLISHED
 
+    if record.validity == PUBLISHED:
+        return "its logs are not here"
     if IMPORTED_TAG in record.tags:
         return "it was imported, and LoadGen's logs have percentiles only"
     if record.mode == ACCURACY:

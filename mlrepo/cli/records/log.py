@@ -36,7 +36,7 @@ _FORMATS = ("table", "json", "csv")
 @click.option("--system", help="Only this system.")
 @click.option("--backend", help="Only this backend.")
 @click.option("--valid", is_flag=True, help="Only VALID runs.")
-@click.option("--invalid", is_flag=True, help="Only runs that are not VALID.")
+@click.option("--invalid", is_flag=True, help="Only INVALID, FAILED and INTERRUPTED runs.")
 @click.option("--withdrawn", is_flag=True, help="Only runs that count no longer, with the reason.")
 @click.option("--tag", "tags", multiple=True, help="Only runs with this tag (repeatable: all).")
 @click.option(
@@ -98,7 +98,7 @@ def command(
     """
     from itertools import islice
 
-    from mlrepo.record import VALID
+    from mlrepo.record import FAILED, INTERRUPTED, INVALID, VALID
     from mlrepo.report.listing import COLUMNS, column, in_order, listed_runs, tag_uses
     from mlrepo.repository.experiments import Experiment
     from mlrepo.repository.history import recorded_runs
@@ -127,7 +127,8 @@ def command(
     if withdrawn:
         filters.append(lambda run: run.curation.hidden)
     if valid or invalid:
-        filters.append(lambda run: (run.trailer("Validity") == VALID) == valid)
+        wanted_verdicts = (VALID,) if valid else (INVALID, FAILED, INTERRUPTED)
+        filters.append(lambda run: run.trailer("Validity") in wanted_verdicts)
     branch = Experiment.parse(experiment) if experiment else None
     repository = current_repository()
     runs: Iterable[RecordedRun] = (

@@ -144,7 +144,7 @@ def _chosen(
     branch = Experiment.parse(experiment) if experiment else None
     filters = (has({"Benchmark": benchmark}, set(tags)), in_time(since))
     for run in recorded_runs(repository, branch, hidden=True):
-        if all(keeps(run) for keeps in filters):
+        if not run.curation.superseded and all(keeps(run) for keeps in filters):
             yield run
 
 

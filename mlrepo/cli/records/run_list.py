@@ -151,7 +151,10 @@ def _cells(column: ListColumn) -> Callable[[ListedRun], str]:
 
     def withdrawn(one: ListedRun) -> str:
         pruned = one.run.curation.pruned
-        return f"pruned: {pruned}" if pruned else one.run.withdrawn
+        return f"pruned: {pruned}" if pruned else one.run.withdrawn or superseded(one)
+
+    def superseded(one: ListedRun) -> str:
+        return one.run.curation.why_hidden if one.run.curation.superseded else ""
 
     def number(one: ListedRun) -> str:
         value = column.value(one)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import click
@@ -31,6 +32,7 @@ _LOGS = {
     "failure": "failure.txt",
     "latencies": "latencies.json",
     "trace": "trace.json",
+    "row": "summary_row.json",
 }
 
 # What an act sets that people want to see; the rest follows from it.
@@ -201,7 +203,8 @@ def _print_acts(run: RecordedRun) -> None:
     """Print what was decided about the run since it was recorded, and whether it still counts."""
     if run.curation.hidden:
         hidden = style(f"It {run.curation.why_hidden}.", fg="red", bold=True)
-        click.echo(f"  {hidden} `mlrepo run restore {run.run[-6:]}` lets it count again.")
+        restored = f"`mlrepo run restore {run.run[-6:]}` lets it count again."
+        click.echo(f"  {hidden}" + ("" if run.curation.superseded else f" {restored}"))
     for act in run.curation.acts:
         values = ", ".join(
             value if name == act.action else f"{name} {value}"
@@ -214,6 +217,7 @@ def _print_acts(run: RecordedRun) -> None:
 
 def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None:
     from mlrepo.bench.advice import advise
+    from mlrepo.record import PUBLISHED, UNDATED, timestamp
     from mlrepo.record.first_requests import command_of
 
     print_headline(record)
@@ -224,13 +228,20 @@ def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None
     placed = placement.path if placement.placed else f"no: {placement.reason}"
     if placement.forced:
         placed += f" (although {placement.reason})"
+    if record.validity == PUBLISHED:
+        details = _row_details(record)
+        details |= {"placed": placed, "files": ", ".join(files)}
+        _print_details({"commit": f"{run.commit} on exp/{record.experiment}", **details}, record)
+        return
     backend, model, data = record.backend, record.model, record.dataset
     host, load = record.host, record.load
     types, samples = model_words(model, data, backend.precision)
     details = {
         "run": record.run,
         "commit": f"{run.commit} on exp/{record.experiment}",
-        "started": f"{record.started}, ended {record.ended}",
+        "started": f"{record.started}, ended {record.ended}"
+        if record.started != timestamp(UNDATED)
+        else "the logs do not say when",
         "round": f"{record.round} {record.division} {record.category}, {record.submitter}",
         "system": f"{record.system} (results are under {record.sut})",
         "backend": f"{backend.framework or backend.name}, "
@@ -259,6 +270,30 @@ def _print_record(record: RunRecord, run: RecordedRun, files: list[str]) -> None
         "command": shell_command(command_of(record)),
         "files": ", ".join(files),
     }
+    _print_details(details, record)
+
+
+def _row_details(record: RunRecord) -> dict[str, str]:
+    """Return what is known of a result that is the row of a summary: all else is in the logs."""
+    host, others = record.host, record.host.others
+    accelerators = f"{host.accelerators_per_node} {host.accelerator_model_name}".strip()
+    return {
+        "run": f"{record.run}: the row of a summary, not a run that is recorded here",
+        "from": f"{record.source.imported}, {record.source.path}",
+        "logs": "not here: start, settings, seeds, latencies and tests are not known",
+        "round": f"{record.round} {record.division} {record.category}, {record.submitter}",
+        "system": f"{record.system}: {others.get('system_name') or '-'}",
+        "host": f"{host.number_of_nodes or '?'} nodes of {host.host_processors_per_node or '?'} "
+        f"{host.host_processor_model_name or '?'}",
+        "devices": f"{accelerators or 'none'} in each node",
+        "software": f"{record.backend.framework or '-'}, {host.operating_system or '-'}",
+        "weights": record.model.weight_data_types or "-",
+        "tags": ", ".join(record.tags) or "-",
+        "redacted": ", ".join(f"{n} x {kind}" for kind, n in record.redactions.items()) or "-",
+    }
+
+
+def _print_details(details: Mapping[str, str], record: RunRecord) -> None:
     for name, value in details.items():
         click.echo(f"  {name:<10}{value}")
     if record.metrics:

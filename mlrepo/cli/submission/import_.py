@@ -64,6 +64,12 @@ class _Imported:
 @click.option(
     "--experiment", help="The branch exp/NAME that gets the records (default: import-ROUND)."
 )
+@click.option(
+    "--summary",
+    "summary_only",
+    is_flag=True,
+    help="Only the summary of a published repository, not its logs.",
+)
 @click.option("--commands", is_flag=True, help="Print the command of today for every result.")
 @click.option("--dry-run", is_flag=True, help="Read everything, record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print records and commands as JSON.")
@@ -75,6 +81,7 @@ def command(
     system: str | None,
     benchmark: str | None,
     experiment: str | None,
+    summary_only: bool,
     commands: bool,
     dry_run: bool,
     as_json: bool,
@@ -85,25 +92,41 @@ def command(
     logs that another harness made. `mlrepo log`, `status` and `review` read the records; `mlrepo
     select` never takes them. Importing again changes nothing.
 
+    PATH may also be the summary of a round, summary.json or summary_results.json, without any logs:
+    its results have the verdict PUBLISHED, since nothing of them can be judged here. They give way
+    to the same results with logs, whichever are imported first.
+
     With each result comes the `mlrepo bench` command that would make it today.
 
     \b
     Example:
       mlrepo import ../inference_results_v1.1 --round v1.1 --submitter OctoML
       mlrepo import https://github.com/mlcommons/inference_results_v5.1 --round v5.1
+      mlrepo import summary.json --round v6.1
       mlrepo import build/logs --round v6.1 --benchmark resnet50 --system box
     """
     from mlrepo.exchange.imported import Importer
     from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
+    from mlrepo.exchange.imported_summary import summary_in, summary_runs
     from mlrepo.repository.experiments import Experiment
     from mlrepo.settings import setting_named
 
     repository = current_repository()
     found = repository.rounds[setting_named("round").check(round_, "--round")]
     onto = Experiment.parse(experiment or f"import-{found.name}")
-    with _tree_of(source) as (tree, label):
+    with _tree_of(source) as (tree, label, file):
         importer = Importer(tree, found, label, onto.name, f"mlrepo {__version__}")
-        if importer.holds_divisions():
+        has_results = not file and importer.holds_divisions()
+        if not has_results or summary_only:
+            file = file or summary_in(tree)
+        if summary_only and not file:
+            raise UserError(
+                f"{label} has no summary.json and no summary_results.json.",
+                hint="Without --summary, the logs of its results are imported.",
+            )
+        if file:
+            runs = summary_runs(importer, file, submitter or "")
+        elif has_results:
             runs = importer.published(submitter or "", usable_cpus())
         else:
             settings = resolver(repository)
@@ -130,25 +153,32 @@ def command(
     if len(importer.left_out) > _FEW:
         click.echo(f"… and {len(importer.left_out) - _FEW} more; --json lists them.")
     where = "Nothing was recorded." if dry_run else f"They are on {onto.branch}."
-    click.echo(f"{len(done)} runs. {where}")
+    what = "results and accuracies of a summary, without logs" if file else "runs"
+    click.echo(f"{len(done)} {what}. {where}")
 
 
 @contextlib.contextmanager
-def _tree_of(source: str) -> Iterator[tuple[Tree, str]]:
-    """Yield the source's tree and its label: a directory's name, or a URL without credentials."""
+def _tree_of(source: str) -> Iterator[tuple[Tree, str, str]]:
+    """Yield the source's tree, its label, and the file in the tree if it is one.
+
+    The label is the name of the directory or file, or a URL without credentials.
+    """
     from mlrepo.redaction import shown_url
     from mlrepo.repository.foreign import fetched, is_url
     from mlrepo.repository.trees import DirectoryTree
 
     if is_url(source):
         with fetched(source) as foreign:
-            yield foreign.tree, f"{shown_url(source)} at {foreign.commit[:10]}"
+            yield foreign.tree, f"{shown_url(source)} at {foreign.commit[:10]}", ""
         return
     path = Path(source)
+    if path.is_file():
+        yield DirectoryTree(path.absolute().parent), path.name, path.name
+        return
     if not path.is_dir():
-        what = "is not a directory" if path.exists() else "does not exist"
+        what = "is no directory and no file" if path.exists() else "does not exist"
         raise UserError(f"{source} {what}.", hint="Name a directory, or the URL of a repository.")
-    yield DirectoryTree(path), path.absolute().name
+    yield DirectoryTree(path), path.absolute().name, ""
 
 
 def _benchmark_of_logs(label: str, benchmark: str | None) -> str:
@@ -171,11 +201,13 @@ class _Shown:
     def of(self, run: ImportedRun, commit: str) -> _Imported:
         """Return what is kept of a run."""
         from mlrepo.bench.legacy import todays_command
-        from mlrepo.record import PERFORMANCE
+        from mlrepo.record import PERFORMANCE, PUBLISHED
 
         mode = run.trailers["MLRepo-Mode"]
         self._measured += mode == PERFORMANCE
         wanted = self._commands or (mode == PERFORMANCE and self._measured <= _FEW)
+        # A summary does not say how a result was measured.
+        wanted = wanted and run.trailers["MLRepo-Validity"] != PUBLISHED
         command = todays_command(run.record, run.workflow, self._today) if wanted else None
         record = run.files["run.json"] if self._records else b""
         return _Imported(_row(run), mode, commit, command, record)
@@ -215,7 +247,7 @@ def _record(
 
 
 def _print(done: list[_Imported], *, commands: bool) -> None:
-    from mlrepo.record import PERFORMANCE
+    from mlrepo.record import PERFORMANCE, PUBLISHED
 
     print_table(
         ("RUN", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT"),
@@ -224,7 +256,7 @@ def _print(done: list[_Imported], *, commands: bool) -> None:
         drop=("SUBMITTER", "BENCHMARK", "SUT", "MODE"),
         tail="RUN",
     )
-    measured = [one for one in done if one.mode == PERFORMANCE]
+    measured = [one for one in done if one.mode == PERFORMANCE and one.row[-1] != PUBLISHED]
     if not commands and len(measured) > _FEW:
         click.echo("--commands prints the command that would make each of them today.")
         return
