@@ -51,7 +51,7 @@ def relation(repository: ResultsRepository, ours: str, theirs: str) -> Relation:
             base = repository.git.merge_base(one, other)
             break
         except (KeyError, pygit2.GitError):
-            repository.__dict__.pop("git", None)  # a gc may have removed the packs that it knows
+            repository.reopen()  # a gc may have removed the packs that it knows
     else:
         raise DamagedBranch(
             f"The history between the commits {ours[:10]} and {theirs[:10]} cannot be read.",

@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 # What is recorded at once: more takes more memory, less takes more packs.
 _MOST_RUNS = 500
 _MOST_BYTES = 24 << 20
+_BEGINNING = 96
 _REF = "refs/heads/tree"
 _KEPT = "The runs before are recorded; run the command again for the others."
 
@@ -137,8 +138,7 @@ def _attempt(
     known: dict[str, str],
 ) -> list[str]:
     """Return the commits of the runs; ``known`` keeps those found or made, by run."""
-    # Reopened: libgit2 keeps up to 16 MB of trees for each pack, and each batch makes a pack.
-    repository.__dict__.pop("git", None)
+    repository.reopen()  # each batch makes a pack, and libgit2 keeps trees of each
     refuse_if_checked_out(repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
     repo = repository.git
     tip = read_tip(repository, experiment.ref)
@@ -250,20 +250,21 @@ def _bare_repository(quarantine: Quarantine, parent: pygit2.Oid | None) -> Path:
         for oid in (parent, tree, find_blob(repo, tree, RepoPath((RUNS,)))):
             if oid is not None:
                 made.odb.write(*repo.read(oid))
+    made.free()
     return Path(made.path)
 
 
 def _commands(
     identity: Identity, parent: pygit2.Oid | None, runs: Sequence[RunToRecord]
 ) -> Iterator[bytes]:
-    # A file is written as its difference from the one before: those of one name and size are alike.
+    # A file is written as its difference from the one before, so those alike come together.
     files = sorted(
-        (name, len(data), number)
+        (name, _longest_line(data), len(data), number)
         for number, run in enumerate(runs)
         for name, data in run.files.items()
     )
     marks: dict[tuple[int, str], int] = {}
-    for mark, (name, size, number) in enumerate(files, start=len(runs) + 1):
+    for mark, (name, _, size, number) in enumerate(files, start=len(runs) + 1):
         marks[number, name] = mark
         yield b"blob\nmark :%d\ndata %d\n" % (mark, size)
         yield runs[number].files[name]
@@ -280,3 +281,11 @@ def _commands(
         for name in run.files:
             yield f"M 100644 :{marks[number, name]} {RepoPath((RUNS, run.run)) / name}\n".encode()
     yield b"done\n"
+
+
+def _longest_line(data: bytes) -> bytes:
+    """Return the beginning of the longest line.
+
+    Most of a log are the numbers of its samples, all on one line: they are those of the benchmark.
+    """
+    return max(data.split(b"\n"), key=len)[:_BEGINNING]

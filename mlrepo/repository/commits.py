@@ -287,7 +287,7 @@ def _fail_or_wait(
             f"{kept}",
         ) from error
     if hopeless:
-        repository.__dict__.pop("git", None)
+        repository.reopen()
         read_tip(repository, ref)  # raises if the branch is damaged: that is permanent
         branch = ref.removeprefix("refs/heads/")
         raise Busy(
@@ -295,7 +295,7 @@ def _fail_or_wait(
             f"{error}.{_lock_note(repository.common_dir / f'{ref}.lock')}",
             hint=kept,
         ) from error
-    repository.__dict__.pop("git", None)  # reopen: its cache may name packs that gc removed
+    repository.reopen()  # its cache may name packs that a gc removed
     time.sleep(random.uniform(0.005, 0.05))
 
 

@@ -102,6 +102,17 @@ class ResultsRepository:
                 hint="If it belongs to another user, see `git help config`, safe.directory.",
             ) from error
 
+    def reopen(self) -> None:
+        """Let go of the open repository: whoever asks next gets one that knows today's packs.
+
+        pygit2's repositories refer to themselves. One that is merely dropped lives on, with up to
+        16 MB of cached trees for each pack, and libgit2 shares its packs with every one opened
+        after it.
+        """
+        opened: pygit2.Repository | None = self.__dict__.pop("git", None)
+        if opened is not None:
+            opened.free()
+
     def file_settings(self) -> dict[str, str]:
         """Return ``mlrepo.toml`` as dotted keys with their values as text."""
         return read_settings(self.settings_file)

@@ -142,6 +142,7 @@ def unreadable(repository: ResultsRepository, oids: Sequence[pygit2.Oid]) -> lis
             fresh.read(oid)
         except (KeyError, pygit2.GitError, OSError):
             lost.append(oid)
+    fresh.free()  # see ResultsRepository.reopen
     return lost
 
 

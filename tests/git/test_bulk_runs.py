@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import random
 import subprocess
 from collections.abc import Callable, Iterator
 
@@ -138,6 +140,23 @@ def test_a_gc_between_the_batches_loses_nothing(results: ResultsRepository) -> N
     git(results.root, "gc", "--quiet", "--prune=now")
     git(results.root, "fsck", "--strict", "--no-dangling")
     assert len(list(recorded_runs(find_repository(results.root)))) == 9
+
+
+def test_logs_with_the_same_samples_are_written_next_to_each_other(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that a pack has the numbers once for each benchmark, in whatever order its runs come."""
+    monkeypatch.setattr(bulk_runs, "_MOST_RUNS", 6)
+    samples = [random.Random(seed).randbytes(50_000) for seed in range(2)]
+
+    def runs() -> Iterator[RunToRecord]:
+        for number in range(6):
+            log = b"log %d\n[%b]\n" % (number, samples[number % 2].hex().encode())
+            yield dataclasses.replace(_run(number), files={"detail.txt": log})
+
+    _recorded(results, runs())
+    [pack] = (results.common_dir / "objects" / "pack").glob("*.pack")
+    assert pack.stat().st_size < 3 * 60_000
 
 
 def _damaged() -> Iterator[RunToRecord]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,26 @@ def test_the_repository_is_found_from_below(results: ResultsRepository) -> None:
     below.mkdir(parents=True)
     assert find_repository(below) == find_repository(results.root) == results
     assert results.store == results.root / ".git" / "mlrepo"
+
+
+def test_a_repository_that_is_reopened_lets_go_of_its_packs(results: ResultsRepository) -> None:
+    """At once, not when Python collects cycles: libgit2 caches megabytes of trees for each pack."""
+    record(open_recorder(results.root), sample_run_id(0))
+    git(results.root, "gc", "--quiet")
+
+    def packs_in_memory() -> int:
+        return Path("/proc/self/maps").read_text(encoding="utf-8").count(f"{results.common_dir}/")
+
+    gc.disable()
+    try:
+        found = find_repository(results.root)
+        assert found.git.head.target in found.git
+        assert packs_in_memory()
+        found.reopen()
+        assert not packs_in_memory()
+    finally:
+        gc.enable()
+    assert found.git.head.target in found.git
 
 
 def test_the_repository_is_found_from_a_relative_path(
