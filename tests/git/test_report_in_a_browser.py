@@ -13,7 +13,15 @@ import pytest
 
 from benchmarks.report import distribution, one_run
 from mlrepo.cli.main import main
-from mlrepo.record import Metric, RunRecord
+from mlrepo.record import (
+    ACCURACY,
+    IMPORTED_TAG,
+    MODES,
+    PUBLISHED,
+    SUMMARY_TAG,
+    Metric,
+    RunRecord,
+)
 from mlrepo.report.drawing import vega_script
 from mlrepo.report.intervals import ratio_interval
 from tests.conftest import MadeOnce, make_results_repository
@@ -23,6 +31,14 @@ from tests.samples import sample_record, sample_run_id
 _CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="needs Chromium (apt install chromium)")
 _HOSTILE = "</script><img src=x onerror=document.title='owned'>"
+_NUMBER = 137
+# By round and submitter: the result of BERT, and its accuracy; Acme is whose report it is.
+_PUBLISHED = {
+    ("v5.1", "Acme"): (40.0, 90.1),
+    ("v5.1", "Other"): (60.0, 90.3),
+    ("v6.1", "Acme"): (90.0, 90.2),
+    ("v6.1", "Other"): (80.0, 90.0),
+}
 _BEFORE, _AFTER = (100.0, 101.0, 99.5, 100.4), (105.0, 106.2, 104.5, 105.1)
 
 
@@ -37,11 +53,24 @@ def _records() -> Iterator[RunRecord]:
     yield replace(
         sample_record(sample_run_id(300)), experiment="tuned", tags=(_HOSTILE,), reasons=(_HOSTILE,)
     )
+    for number, ((round_, submitter), figures) in enumerate(_PUBLISHED.items()):
+        for mode, value in zip(MODES, figures, strict=True):
+            yield sample_record(
+                sample_run_id(400 + 2 * number + (mode == ACCURACY)),
+                experiment="import",
+                round=round_,
+                submitter=submitter,
+                benchmark="bert-99",
+                mode=mode,
+                result=Metric(value, "F1" if mode == ACCURACY else "samples/s"),
+                validity=PUBLISHED,
+                tags=(IMPORTED_TAG, SUMMARY_TAG),
+            )
 
 
 @pytest.fixture(scope="module")
 def page_file(made_once: MadeOnce) -> Path:
-    """The report of 129 runs; the page is no longer than what it is made of."""
+    """The report of 137 runs; the page is no longer than what it is made of."""
 
     def make(directory: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -110,25 +139,52 @@ def test_every_chart_has_marks_and_a_text(opened: Callable[..., Any]) -> None:
             figure.querySelector('.chart').getAttribute('aria-label').length,
         ])""",
     )
-    kinds = ("history", "pareto", "load", "achieved", "latency", "trace")
+    kinds = ("history", "rounds", "pareto", "load", "achieved", "latency", "trace")
     assert [name for name, _, _ in figures] == [f"charts-{kind}" for kind in kinds]
     assert [one for one in figures if one[1] < 2 or one[2] < 40] == []
     page.click("#charts-load summary")
+    page.wait_for_selector("#charts-load table tbody tr")  # made when it is first opened
     assert page.locator("#charts-load table tbody tr").count() > 10
     page.select_option("#charts-history select[name=by]", "commit")
     page.wait_for_selector("body[data-state=ready]")
     assert "order of commits" in page.text_content("#charts-history svg")
 
 
+def test_published_rounds_are_lines_and_a_front(opened: Callable[..., Any]) -> None:
+    """The submitter's own line is the thick one with diamonds; the front has whom none beats."""
+    page = opened("pareto=pareto-bert-99-Offline-accuracy")
+    lines = page.eval_on_selector_all(
+        "#charts-rounds svg .mark-line path",
+        "paths => paths.map(path => [getComputedStyle(path).strokeWidth, path.getAttribute('d')])",
+    )
+    assert sorted(width for width, _ in lines) == ["1px", "3px"]
+    own = next(path for width, path in lines if width == "3px")
+    assert own.count("L") == 1  # from one round to the next
+    points = page.eval_on_selector_all(
+        "#charts-rounds svg .mark-symbol path[aria-label]",
+        "paths => paths.map(path => [path.getAttribute('aria-label'), path.getAttribute('d')])",
+    )
+    shapes = {label: "A" not in shape for label, shape in points}
+    assert sum(shapes.values()) == 2
+    assert all(is_own == ("Acme" in label) for label, is_own in shapes.items())
+    said = page.get_attribute("#charts-rounds .chart", "aria-label")
+    assert "Acme in v5.1: 40, 2 of 2; Acme in v6.1: 90, 1 of 2" in said
+    front = page.locator("#charts-pareto svg .mark-line path").get_attribute("d")
+    assert front.count("L") == 2 - 1
+    figure = page.inner_text("#charts-pareto figcaption")
+    assert "2 of them of Acme, 1 on the front" in figure
+    assert page.locator("#charts-pareto svg .mark-symbol path[aria-label]").count() == 4
+
+
 def test_the_table_is_filtered_sorted_and_opened(opened: Callable[..., Any]) -> None:
     """By keyboard; the address remembers it, so that a view can be sent to others."""
     page = opened()
-    assert "129 runs of 129; the first 50 are shown." in page.inner_text("#shown")
+    assert f"{_NUMBER} runs of {_NUMBER}; the first 50 are shown." in page.inner_text("#shown")
     page.click("#more")
     page.click("#more")
-    assert len(_rows(page)) == 129
+    assert len(_rows(page)) == _NUMBER
     page.fill("#filter [name=q]", "exp/tuned after")
-    assert page.inner_text("#shown") == "4 runs of 129."
+    assert page.inner_text("#shown") == f"4 runs of {_NUMBER}."
     page.focus("#table button[data-column=result]")
     page.keyboard.press("Enter")
     assert [row[4] for row in _rows(page)] == [f"{v:g} samples/s" for v in sorted(_AFTER)]
