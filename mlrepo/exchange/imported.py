@@ -288,7 +288,7 @@ class Importer:
         directories = {
             kind: f"{self.round.layout.test_directory(place, kind.test)}/performance/run_1"
             if kind.test
-            else str(self.round.layout.run_directory(place, kind.mode))
+            else self._run_directory(place, kind.mode)
             for kind in kinds
         }
         secrets = kinds_in(self._texts(base, directories))
@@ -299,6 +299,19 @@ class Importer:
             run = run or self._endpoints_run(base, kind, result.findings, value)
             if run is not None:
                 yield run
+
+    def _run_directory(self, place: Place, mode: str) -> str:
+        """Return the directory of a run; of several performance runs, of the last one.
+
+        Up to v0.7 a Server result has five, and the checker's result is that of the last.
+        """
+        first = str(self.round.layout.run_directory(place, mode))
+        runs = self.round.tables["performance_runs"].get(place.scenario, 1)
+        for number in range(runs if mode == PERFORMANCE else 1, 1, -1):
+            last = f"{posixpath.dirname(first)}/run_{number}"
+            if self.tree.entry(last) is not None:
+                return last
+        return first
 
     def _texts(self, base: ResultFacts, directories: Mapping[RunKind, str]) -> Iterator[bytes]:
         """Yield the files of a result's runs, as far as they can be read, and its facts."""
