@@ -71,9 +71,9 @@ def installed_packages() -> dict[str, str]:
     """Return the name and version of every installed distribution, but never its origin."""
     found = {}
     for distribution in metadata.distributions():
-        name, version = distribution.metadata["Name"], distribution.metadata["Version"]
-        if name:
-            found[name] = version or ""
+        header = _header(distribution)
+        if name := _field("Name", header):
+            found[name] = _field("Version", header)
     return found
 
 
@@ -85,6 +85,21 @@ def numbers_of(version: str) -> tuple[int, ...]:
 def released(version: str) -> str:
     """Return the release that a build belongs to, without local and nightly parts."""
     return re.split(r"\+|\.?(?:dev|a|b|rc)\d", version, maxsplit=1)[0]
+
+
+def _header(distribution: metadata.Distribution) -> str:
+    """Return the fields of a distribution's metadata, without its long description.
+
+    ``distribution.metadata`` parses all of it as an e-mail: 0.1 s for 150 distributions.
+    """
+    files = ("METADATA", "PKG-INFO", "")  # of a wheel, an egg, and an egg-info that is a file
+    text = next(filter(None, map(distribution.read_text, files)), "")
+    return text.partition("\n\n")[0]
+
+
+def _field(name: str, header: str) -> str:
+    found = re.search(rf"^{name}:[ \t]*(.*?)[ \t]*$", header, re.MULTILINE | re.IGNORECASE)
+    return found[1] if found else ""
 
 
 def _has_version(distribution: str) -> bool:

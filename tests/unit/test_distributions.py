@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import tomllib
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,22 @@ def test_a_dist_info_that_lost_its_metadata(site: Callable[[str, str], None]) ->
     assert installed_version("openvino") is None
     assert installed_packages() == {}
     assert missing(["openvino>=2025.0"]) == ["openvino>=2025.0"]
+
+
+def test_packages_are_those_of_the_standard_library() -> None:
+    """Of this environment, with distributions of many build tools."""
+    found = {one.metadata["Name"]: one.metadata["Version"] for one in metadata.distributions()}
+    assert installed_packages() == found
+
+
+def test_a_name_in_the_description_is_not_read(
+    site: Callable[[str, str], None], tmp_path: Path
+) -> None:
+    """The fields end at the first empty line; one written in small letters is a field too."""
+    site("thing", "1.0")
+    [info] = tmp_path.glob("*.dist-info")
+    (info / "METADATA").write_text("name: thing\n\nName: another\nVersion: 2\n")
+    assert installed_packages() == {"thing": ""}
 
 
 @pytest.mark.parametrize(
