@@ -52,11 +52,7 @@ def installed_version(distribution: str) -> str | None:
     """
     others, module = _SAME.get(distribution, ((), ""))
     for name in (distribution, *others):
-        try:
-            version = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-        if version:  # a dist-info without METADATA has none
+        if version := _version(name):
             return version
     return _version_of_module(module)
 
@@ -64,7 +60,7 @@ def installed_version(distribution: str) -> str | None:
 def installed_name(distribution: str) -> str:
     """Return the name of the installed distribution, of those that provide the same module."""
     names = (distribution, *_SAME.get(distribution, ((), ""))[0])
-    return next((name for name in names if _has_version(name)), distribution)
+    return next(filter(_version, names), distribution)
 
 
 def installed_packages() -> dict[str, str]:
@@ -98,15 +94,16 @@ def _header(distribution: metadata.Distribution) -> str:
 
 
 def _field(name: str, header: str) -> str:
-    found = re.search(rf"^{name}:[ \t]*(.*?)[ \t]*$", header, re.MULTILINE | re.IGNORECASE)
-    return found[1] if found else ""
+    found = re.search(rf"^{name}:(.*)", header, re.MULTILINE | re.IGNORECASE)
+    return found[1].strip() if found else ""
 
 
-def _has_version(distribution: str) -> bool:
+def _version(distribution: str) -> str:
+    """Return the version of a distribution; '' if it is not there, or lacks its METADATA."""
     try:
-        return bool(metadata.version(distribution))
+        return _field("Version", _header(metadata.distribution(distribution)))
     except metadata.PackageNotFoundError:
-        return False
+        return ""
 
 
 def _version_of_module(name: str) -> str | None:
