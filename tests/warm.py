@@ -41,12 +41,12 @@ _WORTH_IT = 4
 class Warm:
     """The interpreter; it runs one command at a time."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], before: tuple[str, ...] = ()) -> None:
         self._busy = threading.Lock()
         self._line, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with far:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", __file__, str(far.fileno())],
+                [*before, sys.executable, "-P", __file__, str(far.fileno())],
                 # More threads than one cannot be forked.
                 env={**environ, "OPENBLAS_NUM_THREADS": "1"},
                 stdin=subprocess.DEVNULL,
@@ -92,30 +92,37 @@ class Warm:
         self._process.communicate(timeout=30)
 
 
-_seen: Counter[frozenset[tuple[str, str]]] = Counter()
-_warm: dict[frozenset[tuple[str, str]], Warm] = {}
+_Kind = tuple[tuple[str, ...], frozenset[tuple[str, str]]]
+_seen: Counter[_Kind] = Counter()
+_warm: dict[_Kind, Warm] = {}
 
 
 def ran(
-    arguments: tuple[str, ...], cwd: Path, environ: Mapping[str, str], timeout: float = 120
+    arguments: tuple[str, ...],
+    cwd: Path,
+    environ: Mapping[str, str],
+    timeout: float = 120,
+    before: tuple[str, ...] = (),
 ) -> subprocess.CompletedProcess[str]:
     """Run ``mlrepo`` without input, in a warm interpreter if its environment is a usual one.
+
+    ``before`` is a command that starts the interpreter, as another user for example.
 
     Raises
     ------
     subprocess.TimeoutExpired
         It took longer than ``timeout`` seconds and was killed.
     """
-    key = frozenset(pair for pair in environ.items() if not _is_read_late(pair[0]))
+    key = before, frozenset(pair for pair in environ.items() if not _is_read_late(pair[0]))
     _seen[key] += 1
     if _seen[key] > _WORTH_IT:
         if key not in _warm:
-            _warm[key] = Warm(environ)
+            _warm[key] = Warm(environ, before)
         done = _warm[key].run(arguments, cwd, environ, timeout)
         if done is not None:
             return done
     return subprocess.run(
-        [sys.executable, "-m", "mlrepo.cli.main", *arguments],
+        [*before, sys.executable, "-m", "mlrepo.cli.main", *arguments],
         cwd=cwd,
         env=environ,
         stdin=subprocess.DEVNULL,

@@ -14,6 +14,7 @@ import pytest
 
 from mlrepo.cli.main import cli
 from tests.e2e.driver import BENCH, MLREPO, environment
+from tests.warm import ran
 
 _UID = 12345
 # The interpreter may be below a directory of root: reading is allowed, writing is not.
@@ -117,16 +118,7 @@ def _run(
     if not identity:
         for role in ("AUTHOR", "COMMITTER"):
             environ |= {f"GIT_{role}_NAME": None, f"GIT_{role}_EMAIL": None}
-    done = subprocess.run(
-        [*_AS_NOBODY, *MLREPO, *arguments],
-        cwd=cwd,
-        env=environment(**environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = ran(arguments, cwd, environment(**environ), before=_AS_NOBODY)
     said = f"{' '.join(arguments)}: {done.returncode}\n{done.stdout[-1500:]}{done.stderr}"
     assert done.returncode in (0, 1, 2, 69), said
     assert "Traceback" not in done.stdout + done.stderr, said
