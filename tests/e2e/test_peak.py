@@ -58,11 +58,11 @@ def test_a_rate_is_enclosed_confirmed_and_remembered(root: Path) -> None:
         "--qps",
         "300",
         "--time",
-        "3",
+        "2.4",  # 720 queries; early stopping needs 662
         "--max-batchsize",
         "1",
         "--budget",
-        "45s",
+        "25s",
     )
     done = mlrepo(root, *PEAK, "Server", *arguments, code=None)
     done.says("probe 1 at 300 queries/s", "VALID", "confirming", "target_qps = ")
@@ -90,7 +90,7 @@ def test_a_killed_search_goes_on_after_its_last_probe(root: Path) -> None:
         "--max-batchsize",
         "1",
         "--budget",
-        "30s",
+        "15s",
         "--no-remember",
         "--json",
     )
