@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from mlrepo.bench.matrix import (
     INFERRED,
@@ -28,7 +28,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.history import read_file, readable_record, recorded_runs
 from mlrepo.rounds import Round
 from mlrepo.scenarios import SCENARIOS
-from mlrepo.shell import shell_command
+from mlrepo.shell import quoted, shell_command
 from mlrepo.workloads import Workload
 
 
@@ -45,6 +45,8 @@ class StatusRow:
     commands:
         They make the missing runs, with the configuration of the runs that they complete; one
         command for each configuration.
+    by_scenario:
+        The command that makes the missing runs of one scenario alone.
     remarks:
         How stale runs differ from the performance run of their result.
     """
@@ -61,6 +63,7 @@ class StatusRow:
 
     commands: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
+    by_scenario: Mapping[str, str] = field(default_factory=dict)
 
     def identity(self, scenario: str) -> dict[str, str]:
         """Return the trailers of the runs of one scenario, by short name."""
@@ -84,6 +87,17 @@ class StatusRow:
     def next_command(self) -> str:
         """The first of the commands that make the missing runs, or '' if there are none."""
         return self.commands[0] if self.commands else ""
+
+    def on(self, engine: str) -> StatusRow:
+        """Return the row with commands that submit jobs to an engine; '' for none."""
+        if not engine:
+            return self
+        more = f" --on {quoted(engine)}"
+        return replace(
+            self,
+            commands=tuple(f"{one}{more}" for one in self.commands),
+            by_scenario={name: f"{one}{more}" for name, one in self.by_scenario.items()},
+        )
 
 
 def round_status(
@@ -160,19 +174,27 @@ def _with_commands(
             if differs:
                 what = f"{row.benchmark} {cell.scenario} {cell.name}"
                 remarks.append(f"{what}: {cell.run} differs from {leading.run} in {differs}")
-    commands = (
-        shell_command(
-            [
-                *("mlrepo", "bench", "suite", "--benchmark", row.benchmark),
-                *(*label_options(row.backend), *words, "--system", row.system),
-                *("--round", row.round, "--category", row.category),
-                *("--division", row.division, "--submitter", row.submitter),
-                *(word for scenario in named for word in ("--scenario", scenario)),
-            ]
-        )
-        for words, named in scenarios.items()
+    return replace(
+        row,
+        commands=tuple(_suite(row, words, named) for words, named in scenarios.items()),
+        by_scenario={
+            one: _suite(row, words, [one]) for words, named in scenarios.items() for one in named
+        },
+        remarks=tuple(remarks),
     )
-    return replace(row, commands=tuple(commands), remarks=tuple(remarks))
+
+
+def _suite(row: StatusRow, words: Iterable[str], scenarios: Iterable[str]) -> str:
+    """Return the command that makes the missing runs of scenarios."""
+    return shell_command(
+        [
+            *("mlrepo", "bench", "suite", "--benchmark", row.benchmark),
+            *(*label_options(row.backend), *words, "--system", row.system),
+            *("--round", row.round, "--category", row.category),
+            *("--division", row.division, "--submitter", row.submitter),
+            *(word for scenario in scenarios for word in ("--scenario", scenario)),
+        ]
+    )
 
 
 def _endpoints(

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _UNFIT = re.compile(r"[^A-Za-z0-9.]")
+LINEAR, LOG = "linear", "log"
+# Values that are further apart are drawn on a logarithmic axis.
+_WIDE = 30
 
 
 @dataclass(frozen=True)
@@ -18,13 +21,15 @@ class Chart:
     name:
         Unique in a report, of letters, digits, dots and hyphens.
     kind:
-        Which of :data:`mlrepo.report.drawing.SPECIFICATIONS` draws it.
+        Which of :data:`mlrepo.report.specifications.SPECIFICATIONS` draws it.
     title, about:
         What it is of, and what there is to be seen in it, for those who do not see it.
     x, y:
         The titles of the axes, with units.
     columns, rows:
         Its data.
+    scale:
+        ``linear`` or ``log``, of those axes that may be either.
     """
 
     name: str
@@ -35,10 +40,16 @@ class Chart:
     y: str
     columns: tuple[str, ...]
     rows: tuple[tuple[object, ...], ...]
+    scale: str = LINEAR
 
     def values(self) -> list[dict[str, object]]:
         """Return the rows as objects, as Vega-Lite reads them."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
+
+
+def scale_of(values: Sequence[float]) -> str:
+    """Return the scale that shows values apart from each other."""
+    return LOG if min(values) > 0 and max(values) / min(values) > _WIDE else LINEAR
 
 
 class ChartNames:

@@ -14,16 +14,14 @@ from mlrepo import __version__
 from mlrepo.report.chart import Chart, ChartNames
 from mlrepo.report.concurrency import concurrency_curves
 from mlrepo.report.distributions import latencies, read_recorded, traces
-from mlrepo.report.drawing import SPECIFICATIONS
 from mlrepo.report.histories import histories
-from mlrepo.report.measures import (
-    load_curves,
-    pareto_fronts,
-    tokens_per_user,
-)
+from mlrepo.report.load_curves import load_curves
+from mlrepo.report.measures import pareto_fronts
 from mlrepo.report.reported import ReportedRun
 from mlrepo.report.rounds import round_lines
 from mlrepo.report.run_table import plain_text, plain_value, run_table
+from mlrepo.report.specifications import SPECIFICATIONS
+from mlrepo.report.token_charts import token_charts
 from mlrepo.repository.claims import known_twice_words
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import experiment_branches
@@ -91,7 +89,7 @@ def report_charts(repository: ResultsRepository, runs: Sequence[ReportedRun]) ->
         *concurrency_curves(runs, names),
         *latencies(own, names, recorded),
         *traces(runs, names, recorded),
-        *tokens_per_user(runs, names),
+        *token_charts(runs, names),
     ]
     return [
         replace(

@@ -8,7 +8,7 @@ management, the platform profile and the machine.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -25,8 +25,15 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     *("order", "start", "run", "value", "verdict", "commit"),
-    *("mean", "low", "high", "runs", "environment", "change"),
+    *("mean", "low", "high", "runs", "changed", "environment", "change"),
 )
+# What the text beside a chart says of the environment: the newest changes.
+_MOST_CHANGES = 3
+
+
+# What changes on one machine; the other facts of an environment tell the machine.
+_ENVIRONMENT = ("framework", "LoadGen", "kernel", "power management", "platform profile")
+_MACHINE = "machine"
 
 
 @dataclass(frozen=True)
@@ -39,8 +46,11 @@ class Repetition:
         Oldest first.
     low, high:
         The 95 % confidence interval of their mean (Student's t); None for fewer than three runs.
+    changed:
+        What is different in the environment from the runs before; facts about the machine are
+        ``machine``.
     environment:
-        What is different in the environment from the runs before, in words; '' for nothing.
+        The same with both values, in words; '' for nothing.
     change:
         ``better`` or ``worse`` where the interval has no value in common with that of the last
         repetition that has one; else ''.
@@ -50,6 +60,7 @@ class Repetition:
     mean: float
     low: float | None
     high: float | None
+    changed: tuple[str, ...] = ()
     environment: str = ""
     change: str = ""
 
@@ -115,10 +126,10 @@ def repetitions(runs: Sequence[ReportedRun], *, lower: bool) -> list[Repetition]
             fmean(values),
             interval.low if interval else None,
             interval.high if interval else None,
+            _changed(before, environment) if found else (),
             changed_words(before, environment) if found else "",
         )
-        change = _change(last, new, lower=lower)
-        new = Repetition(new.runs, new.mean, new.low, new.high, new.environment, change)
+        new = replace(new, change=_change(last, new, lower=lower))
         found.append(new)
         before = environment
         last = new if new.low is not None else last
@@ -145,14 +156,20 @@ def _groups(
 def environment_of(record: RunRecord) -> dict[str, str]:
     """Return what may change under a configuration, by its names."""
     host = record.host
-    return {
-        "framework": record.backend.framework,
-        "LoadGen": record.loadgen.version,
-        "kernel": said_text(host.others.get("kernel")),
-        "power management": said_text(host.others.get("power_management")),
-        "platform profile": record.platform,
-        **machine_facts(host),
-    }
+    values = (
+        record.backend.framework,
+        record.loadgen.version,
+        said_text(host.others.get("kernel")),
+        said_text(host.others.get("power_management")),
+        record.platform,
+    )
+    return {**dict(zip(_ENVIRONMENT, values, strict=True)), **machine_facts(host)}
+
+
+def _changed(before: Mapping[str, str], after: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names of what changed between two environments; the machine has many facts."""
+    names = (name for name in after if before.get(name, "") != after[name])
+    return tuple(dict.fromkeys(name if name in _ENVIRONMENT else _MACHINE for name in names))
 
 
 def changed_words(before: Mapping[str, str], after: Mapping[str, str]) -> str:
@@ -197,6 +214,7 @@ def _chart(runs: Sequence[ReportedRun], words: str, lower: bool, names: ChartNam
                 *(order, run.start, run.run.run, run.value, run.run.trailer("Validity")),
                 run.record.source.commit[:12] if run.record else "",
                 *((end.mean, end.low, end.high, len(end.runs)) if end else (None,) * 4),
+                ", ".join(begin.changed) if begin else "",
                 begin.environment if begin else "",
                 end.change if end else "",
             )
@@ -228,7 +246,12 @@ def _about(
     words += [
         f"{group.change} than before from the run {group.runs[0].run.run} on" for group in changes
     ]
-    moved = sum(bool(group.environment) for group in groups)
+    moved = [group for group in groups if group.environment]
     if moved:
-        words.append(f"the environment changed {counted(moved, 'time')}")
+        words.append(f"the environment changed {counted(len(moved), 'time')}")
+    words += [
+        f"before the run {group.runs[0].run.run}: "
+        f"{', '.join(group.changed) if _MACHINE in group.changed else group.environment}"
+        for group in moved[-_MOST_CHANGES:]
+    ]
     return "; ".join(words) + "."

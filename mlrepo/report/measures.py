@@ -1,4 +1,4 @@
-"""Charts of what runs measured: Pareto fronts, load curves, tokens per user."""
+"""Pareto fronts of what runs measured, and what configurations are called in charts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mlrepo.latencies.documents import FIRST_TOKEN, PER_TOKEN, QUERY, TITLES
-from mlrepo.record import FAILED, format_number
+from mlrepo.record import format_number
 from mlrepo.report.chart import Chart, ChartNames, counted, listed
 from mlrepo.report.reported import (
     ReportedRun,
@@ -31,12 +31,10 @@ _MEASURED = {
     "first_token_": TITLES[FIRST_TOKEN],
     "time_per_output_token_": TITLES[PER_TOKEN],
 }
-_PER_TOKEN = "time_per_output_token_50.00_percentile"
 # The scenario that measures the latency of one sample.
 _ONE_BY_ONE = next(
     name for name, one in SCENARIOS.items() if one.is_stream and one.samples_per_query == 1
 )
-_TOKEN_RATES = ("completed_tokens_per_second", "tokens_per_second")
 
 
 @dataclass(frozen=True)
@@ -76,8 +74,8 @@ def pareto_fronts(
             accuracies[run.subject] = run
         elif run.is_performance:
             scenario = run.run.trailer("Scenario")
-            offered = run.is_of_sweep and named(scenario).at_random
-            key = (*run.subject, scenario, *([str(_offered(run))] if offered else []))
+            of_rate = run.is_of_sweep and named(scenario).at_random
+            key = (*run.subject, scenario, *([str(offered(run))] if of_rate else []))
             newest[key] = run
     groups: dict[tuple[str, str, str], list[ReportedRun]] = {}
     for run in newest.values():
@@ -158,7 +156,7 @@ def _points(
 ) -> list[tuple[object, ...]]:
     """Return a row for each run with both values, by x; ``front`` is 1 where none dominates it."""
     found = []
-    for run, words in zip(runs, _labels(runs), strict=True):
+    for run, words in zip(runs, labels_of(runs), strict=True):
         x, parts = value(run), share(run)
         if x is not None and run.value is not None and parts:
             found.append((x, run.value / parts, words, run.run.run))
@@ -170,7 +168,7 @@ def _points(
     return sorted(rows, key=lambda row: (row[0], row[1], row[3]))
 
 
-def _labels(runs: Sequence[ReportedRun]) -> list[str]:
+def labels_of(runs: Sequence[ReportedRun]) -> list[str]:
     """Return what distinguishes the configurations of runs of one benchmark."""
     labels = []
     for run, words in zip(runs, differing_words(runs), strict=True):
@@ -181,7 +179,7 @@ def _labels(runs: Sequence[ReportedRun]) -> list[str]:
             said = f"{run.run.trailer('Submitter')} {run.run.trailer('Round')}{opened}: {said}"
         said = f"{said} ({words})" if words else said
         if run.is_of_sweep and named(run.run.trailer("Scenario")).at_random:
-            said = f"{said} at {format_number(_offered(run))} queries/s"
+            said = f"{said} at {format_number(offered(run))} queries/s"
         labels.append(said)
     return labels
 
@@ -204,132 +202,6 @@ def _about_front(
     )
 
 
-def load_curves(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]:
-    """Return for each configuration of a Server the latencies and the rate at each offered rate.
-
-    The probes of `bench peak` are points of it, as are full runs. Curves of one rate are left out.
-    """
-    groups: dict[tuple[str, ...], list[ReportedRun]] = {}
-    for run in runs:
-        scenario = run.run.trailer("Scenario")
-        at_random = named(scenario).at_random and run.is_performance
-        if run.record is None or not at_random or run.run.trailer("Validity") == FAILED:
-            continue
-        if run.record.loadgen.effective.target_qps:
-            groups.setdefault((*run.subject, scenario), []).append(run)
-    several: dict[tuple[str, ...], list[list[ReportedRun]]] = {}
-    for group in groups.values():
-        if len({_offered(run) for run in group}) > 1:
-            group.sort(key=lambda run: (_offered(run), run.run.run))
-            said = group[0].run.trailer
-            key = tuple(said(name) for name in ("Benchmark", "Scenario", "System", "Backend"))
-            several.setdefault(key, []).append(group)
-    charts = []
-    for (benchmark, scenario, system, backend), curves in sorted(several.items()):
-        for group, words in zip(curves, differing_words([c[0] for c in curves]), strict=True):
-            title = f"{benchmark} {scenario} on {system}, {backend}"
-            title = f"{title} ({words})" if words else title
-            about = _about_load(group)
-            for kind, what, y, columns, rows in (
-                ("load", "latency", "latency (ms)", _LOAD, _latency_rows(group)),
-                ("achieved", "achieved", "achieved (queries/s)", _ACHIEVED, _rate_rows(group)),
-            ):
-                charts.append(
-                    Chart(
-                        names.give("load", benchmark, scenario, system, backend, what),
-                        kind,
-                        f"{title}: {'latency' if kind == 'load' else 'achieved rate'} at each load",
-                        about,
-                        "offered (queries/s)",
-                        y,
-                        columns,
-                        tuple(rows),
-                    )
-                )
-    return charts
-
-
-_LOAD = ("offered", "latency", "percentile", "limit", "verdict", "run")
-_ACHIEVED = ("offered", "achieved", "verdict", "run")
-
-
-def _offered(run: ReportedRun) -> float:
+def offered(run: ReportedRun) -> float:
+    """Return the queries per second that LoadGen sent; 0 if the record does not say."""
     return (run.record.loadgen.effective.target_qps or 0.0) if run.record else 0.0
-
-
-def _limit(run: ReportedRun) -> float | None:
-    bound = run.record.loadgen.effective.target_latency_ns if run.record else None
-    return bound / 1e6 if bound else None
-
-
-def _latency_rows(runs: Sequence[ReportedRun]) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    for run in runs:
-        for percentile in ("50.00", "90.00", "99.00"):
-            value = run.metric(f"{percentile}_percentile_latency")
-            if value is not None:
-                name = f"p{percentile.removesuffix('.00')}"
-                said = run.run.trailer("Validity")
-                rows.append((_offered(run), value, name, _limit(run), said, run.run.run))
-    return rows
-
-
-def _rate_rows(runs: Sequence[ReportedRun]) -> list[tuple[object, ...]]:
-    rows: list[tuple[object, ...]] = []
-    for run in runs:
-        rate = run.metric("completed_samples_per_sec") or run.value
-        if rate is not None:
-            rows.append((_offered(run), rate, run.run.trailer("Validity"), run.run.run))
-    return rows
-
-
-def _about_load(runs: Sequence[ReportedRun]) -> str:
-    valid = [_offered(run) for run in runs if run.is_valid]
-    words = [f"{counted(len(runs), 'run')} at {counted(len(set(map(_offered, runs))), 'rate')}"]
-    if valid:
-        words.append(f"VALID up to {format_number(max(valid))} queries/s")
-    failed = [_offered(run) for run in runs if not run.is_valid]
-    if failed:
-        words.append(f"not VALID from {format_number(min(failed))} queries/s on")
-    limits = {limit for limit in map(_limit, runs) if limit}
-    if limits:
-        words.append(f"latency limit {' or '.join(map(format_number, sorted(limits)))} ms")
-    return "; ".join(words) + "."
-
-
-_TOKENS = ("per_user", "tokens", "configuration", "verdict", "run")
-
-
-def tokens_per_user(runs: Sequence[ReportedRun], names: ChartNames) -> list[Chart]:
-    """Return tokens/s against the tokens/s that one user sees (the median; 1 ÷ TPOT)."""
-    groups: dict[tuple[str, str], list[ReportedRun]] = {}
-    for run in runs:
-        if run.record is not None and run.metric(_PER_TOKEN) and _token_rate(run) is not None:
-            key = (run.run.trailer("Benchmark"), run.run.trailer("Scenario"))
-            groups.setdefault(key, []).append(run)
-    charts = []
-    for (benchmark, scenario), group in sorted(groups.items()):
-        rows: list[tuple[object, ...]] = []
-        for run, words in zip(group, _labels(group), strict=True):
-            said = run.run.trailer("Validity")
-            user = 1e3 / (run.metric(_PER_TOKEN) or 1.0)
-            rows.append((user, _token_rate(run), words, said, run.run.run))
-        best = max(group, key=lambda run: _token_rate(run) or 0.0)
-        charts.append(
-            Chart(
-                names.give("tokens", benchmark, scenario),
-                "tokens",
-                f"{benchmark} {scenario}: tokens/s against tokens/s per user",
-                f"{counted(len(group), 'run')}; most tokens/s: "
-                f"{format_number(_token_rate(best) or 0.0)} in the run {best.run.run}.",
-                "tokens/s per user (median)",
-                "tokens/s",
-                _TOKENS,
-                tuple(rows),
-            )
-        )
-    return charts
-
-
-def _token_rate(run: ReportedRun) -> float | None:
-    return next((rate for name in _TOKEN_RATES if (rate := run.metric(name))), None)

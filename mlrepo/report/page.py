@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -22,6 +23,15 @@ _PAGES = Path(__file__).with_name("pages")
 _ESCAPES = {ord("<"): "\\u003c", ord(">"): "\\u003e", ord("&"): "\\u0026"}
 # How many disturbed runs the page names before it refers to the table.
 _MOST_DISTURBED = 20
+# What the states of the matrix mean, beside the verdicts.
+_STATES = {
+    "done": "VALID, and as long as the round asks",
+    "short": "VALID, but shorter than the round asks",
+    "stale": "VALID, but of another configuration than the newest run of the result",
+    "missing": "no run yet",
+    "inferred": "needs no run: the round takes it from another scenario",
+    "impossible": "mlrepo cannot run this test",
+}
 
 
 def report_json(document: Mapping[str, object]) -> str:
@@ -65,7 +75,10 @@ def report_page(document: Mapping[str, object], cache: Path) -> bytes:
         data=data,
         digest=hashlib.sha256(data.encode("utf-8", "backslashreplace")).hexdigest(),
         matrix=_matrix(document),
+        states=_states(document),
+        several_machines=_has_several_machines(document),
         disturbed=_disturbed(document),
+        verdicts=_verdicts(document),
     )
     return html.encode("utf-8", "backslashreplace")
 
@@ -109,8 +122,39 @@ def _matrix(document: Mapping[str, object]) -> list[dict[str, object]]:
             scenarios.setdefault(cell["scenario"], []).append(
                 {"name": name, "state": cell["state"], "run": cell["run"], "result": shown}
             )
-        rows.append({**row, "scenarios": scenarios})
+        rows.append(
+            {**row, "scenarios": scenarios, "most": max(map(len, scenarios.values()), default=0)}
+        )
     return rows
+
+
+def _states(document: Mapping[str, object]) -> list[tuple[str, str]]:
+    """Return the states that the matrix has, with what they mean."""
+    found = document["round"]
+    if not isinstance(found, Mapping):
+        return []
+    seen = {cell["state"] for row in found["results"] for cell in row["cells"]}
+    return [(state, meaning) for state, meaning in _STATES.items() if state in seen]
+
+
+def _has_several_machines(document: Mapping[str, object]) -> bool:
+    """Say whether machines can be ranked: with one, the matrix has it all."""
+    found = document["round"]
+    machines = found.get("machines") if isinstance(found, Mapping) else None
+    if not isinstance(machines, Mapping):
+        return False
+    standing = {one["system"] for board in machines["best"] for one in board["standings"]}
+    return len(standing | {one["system"] for one in machines["missing"]}) > 1
+
+
+def _verdicts(document: Mapping[str, object]) -> list[str]:
+    """Return how many runs have which verdict, the most frequent first."""
+    columns = cast("Sequence[Mapping[str, str]]", document["columns"])
+    place = [column["name"] for column in columns].index("verdict")
+    rows = cast("Sequence[Sequence[object]]", document["runs"])
+    number = Counter(str(row[place]) for row in rows if row[place])
+    ordered = sorted(number, key=lambda verdict: (-number[verdict], verdict))
+    return [f"{number[verdict]} {verdict}" for verdict in ordered]
 
 
 def _disturbed(document: Mapping[str, object]) -> dict[str, object]:

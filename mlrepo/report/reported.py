@@ -29,7 +29,10 @@ if TYPE_CHECKING:
 # Parts of a configuration that follow from the round, the name, or the environment of a run: a
 # history goes on when they change.
 _NOT_CHOSEN = frozenset(
-    {"round", "division", "submitter", "result name", "framework", "platform profile"}
+    {
+        *("round", "division", "submitter", "result name", "framework", "platform profile"),
+        "backend",  # a part of the subject by itself
+    }
 )
 
 

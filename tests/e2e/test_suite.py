@@ -189,6 +189,7 @@ def test_another_configuration_makes_older_runs_stale(measured_copy: Path) -> No
     # The proposed command has the configuration of the performance run, and ends the matter.
     status = mlrepo(measured_copy, "status", "--json").json["results"][0]
     assert "--threads 1" in status["next"]
+    assert status["by_scenario"]["Offline"].startswith(status["next"].partition(" --scenario")[0])
     assert "threads" in status["remarks"][0]
     mlrepo(measured_copy, *status["next"].split()[1:], "--quick").says(
         "as in the performance run", "Offline accuracy", "differs in", "1 of 2 to run"

@@ -151,7 +151,7 @@ def test_a_repository_without_runs_and_one_with_a_single_run(
     assert empty.document["runs"] == empty.document["charts"] == []
     import_runs(results.root, [sample_record(experiment="e")])
     one = report()
-    assert "1 run on 1 experiment branch." in one.text
+    assert "1 run on 1 experiment branch: 1 VALID ." in one.text
     assert [chart["kind"] for chart in one.document["charts"]] == ["history"]
 
 

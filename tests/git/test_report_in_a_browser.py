@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -31,7 +32,7 @@ from tests.samples import sample_record, sample_run_id
 _CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(_CHROMIUM is None, reason="needs Chromium (apt install chromium)")
 _HOSTILE = "</script><img src=x onerror=document.title='owned'>"
-_NUMBER = 137
+_NUMBER = 143
 # By round and submitter: the result of BERT, and its accuracy; Acme is whose report it is.
 _PUBLISHED = {
     ("v5.1", "Acme"): (40.0, 90.1),
@@ -50,6 +51,17 @@ def _records() -> Iterator[RunRecord]:
         tag = "before" if number < len(_BEFORE) else "after"
         record = sample_record(sample_run_id(200 + number), result=Metric(value, "samples/s"))
         yield replace(record, experiment="tuned", tags=(tag,))
+    for number in range(6):
+        late = number >= 3
+        record = sample_record(
+            sample_run_id(500 + number),
+            backend={"name": "onnx", "framework": f"ONNX Runtime 1.{20 + late}"},
+            host={"kernel": f"Linux 6.{1 + late}"},
+            result=Metric(100.0 + number, "samples/s"),
+        )
+        yield replace(
+            record, benchmark="digits", experiment="moved", system="moved", division="open"
+        )
     yield replace(
         sample_record(sample_run_id(300)), experiment="tuned", tags=(_HOSTILE,), reasons=(_HOSTILE,)
     )
@@ -70,7 +82,7 @@ def _records() -> Iterator[RunRecord]:
 
 @pytest.fixture(scope="module")
 def page_file(made_once: MadeOnce) -> Path:
-    """The report of 137 runs; the page is no longer than what it is made of."""
+    """The report of 143 runs; the page is no longer than what it is made of."""
 
     def make(directory: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -118,6 +130,16 @@ def opened(browser: Any, page_file: Path) -> Iterator[Callable[..., Any]]:
     for context in contexts:
         context.close()
     assert said == []
+
+
+_WIDER = "name => (one => one.scrollWidth > one.clientWidth)(document.querySelector(name))"
+# Texts of charts that are outside of their picture.
+_CUT_OFF = """() => [...document.querySelectorAll('.chart svg')].flatMap(svg => {
+    const whole = svg.getBoundingClientRect();
+    return [...svg.querySelectorAll('text')]
+        .filter(text => text.getBoundingClientRect().right > whole.right + 1)
+        .map(text => text.textContent);
+})"""
 
 
 def _rows(page: Any) -> list[list[str]]:
@@ -179,10 +201,16 @@ def test_published_rounds_are_lines_and_a_front(opened: Callable[..., Any]) -> N
 def test_the_table_is_filtered_sorted_and_opened(opened: Callable[..., Any]) -> None:
     """By keyboard; the address remembers it, so that a view can be sent to others."""
     page = opened()
-    assert f"{_NUMBER} runs of {_NUMBER}; the first 50 are shown." in page.inner_text("#shown")
+    assert page.inner_text("#shown") == f"{_NUMBER} runs of {_NUMBER}; the first 25 are shown."
+    assert page.inner_text("#more") == "Show 100 more"
     page.click("#more")
+    assert len(_rows(page)) == 125
     page.click("#more")
-    assert len(_rows(page)) == _NUMBER
+    assert (len(_rows(page)), page.inner_text("#shown")) == (
+        _NUMBER,
+        f"{_NUMBER} runs of {_NUMBER}.",
+    )
+    assert page.is_hidden("#more") and page.is_hidden("#all")
     page.fill("#filter [name=q]", "exp/tuned after")
     assert page.inner_text("#shown") == f"4 runs of {_NUMBER}."
     page.focus("#table button[data-column=result]")
@@ -193,10 +221,68 @@ def test_the_table_is_filtered_sorted_and_opened(opened: Callable[..., Any]) -> 
     again = opened(page.url.partition("#")[2])
     assert _rows(again) == _rows(page)
     again.click("#table tbody button")
+    for summary in again.locator("#table tr.detail summary").all():
+        summary.click()
     detail = again.inner_text("#table tr.detail")
     assert "mlrepo bench run" in detail
     assert "12.5 ms" in detail
+    assert "host_processor_model_name" in detail and "model" in detail
     assert again.get_attribute("#table tbody button", "aria-expanded") == "true"
+
+
+def test_why_a_run_is_invalid_is_seen_without_opening_it(opened: Callable[..., Any]) -> None:
+    """Beside its verdict, as are its tags and its commit; the order can be chosen from a list."""
+    page = opened("q=exp/e0&verdict=INVALID")
+    first = _rows(page)[0]
+    assert first[5].startswith("INVALID")
+    assert "exceeds the limit of 15 ms" in first[5]
+    assert first[8] in ("probe", "nightly") and len(first[9]) == 10
+    page.select_option("#filter [name=sort]", "-result")
+    shown = [float(row[4].split()[0]) for row in _rows(page)]
+    assert shown == sorted(shown, reverse=True)
+    whose = page.locator("#filter [name=submitter] option").all_inner_texts()
+    assert whose == ["all", "Acme", "Other"]
+
+
+def test_a_command_is_copied_by_a_button(opened: Callable[..., Any]) -> None:
+    """That which repeats a run, and the one that fills a gap of the round."""
+    page = opened("q=exp/tuned after")
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.click("#table tbody button")
+    for place in ("#table tr.detail", "#matrix p.next"):
+        button = page.locator(f"{place} button.copier").first
+        button.click()
+        page.wait_for_function(
+            "button => button.textContent === 'Copied'", arg=button.element_handle()
+        )
+        copied = page.evaluate("navigator.clipboard.readText()")
+        assert copied == page.locator(f"{place} code.copy").first.inner_text()
+        assert copied.startswith("mlrepo bench ")
+
+
+def test_a_gap_of_the_round_has_its_own_command(opened: Callable[..., Any]) -> None:
+    """For its scenario alone; what the states mean is beside the matrix."""
+    page = opened()
+    gap = page.locator("#matrix td.command").first
+    gap.locator("summary").click()
+    command = gap.locator("code").inner_text()
+    scenario = page.locator("#matrix tr").first.locator("th").inner_text()
+    assert command.startswith("mlrepo bench suite --benchmark ")
+    assert command.endswith(f" --scenario {scenario}") and command.count("--scenario") == 1
+    assert "no run yet" in page.inner_text("#matrix .states")
+
+
+def test_what_changed_is_written_beside_its_mark(opened: Callable[..., Any]) -> None:
+    """Framework and kernel; and the legend has no verdict that no run has."""
+    name = "history-digits-Offline-performance-moved-onnx"
+    page = opened(f"history={name}")
+    figure = page.locator("#charts-history figure")
+    assert figure.get_attribute("data-chart") == name
+    assert "kernel: Linux 6.1 → Linux 6.2" in figure.inner_text()
+    drawn = figure.locator("svg").text_content()
+    assert "framework, kernel" in drawn
+    assert "VALID" in drawn and "INTERRUPTED" not in drawn and "INVALID" not in drawn
+    assert re.search(r"\d\d:\d\d:\d\d", drawn)  # of 24 hours
 
 
 def test_a_link_to_a_run_opens_it(opened: Callable[..., Any]) -> None:
@@ -246,8 +332,12 @@ def test_it_is_readable_in_the_dark_at_360_pixels_and_for_screen_readers(
     """Nothing is wider than the screen, and axe-core finds nothing to object to."""
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     for width, dark in ((360, True), (1200, False)):
-        page = opened("a=exp/e0&b=exp/e1", width=width, dark=dark)
+        page = opened(f"a=exp/e0&b=exp/e1&run={sample_run_id(3, 1)}", width=width, dark=dark)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        # No table of runs needs to be scrolled: on a phone, each run is a card.
+        assert page.evaluate(_WIDER, "#runs .scroll") is False
+        assert page.evaluate(_WIDER, "#matrix .scroll") is False
+        assert page.evaluate(_CUT_OFF) == []
         back = page.evaluate("getComputedStyle(document.body).backgroundColor")
         assert back == ("rgb(22, 24, 28)" if dark else "rgb(255, 255, 255)")
         found = axe.run(page).response["violations"]
@@ -263,4 +353,6 @@ def test_it_prints_without_its_tools_and_on_white(opened: Callable[..., Any]) ->
     page.wait_for_function(f"() => ({label})() !== '{dark}'")
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert not page.is_visible("#filter")
+    page.set_viewport_size({"width": 700, "height": 900})  # of A4
+    assert page.evaluate(_WIDER, "#runs .scroll") is False
     assert page.is_visible("#drawn svg")

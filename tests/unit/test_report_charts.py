@@ -16,16 +16,14 @@ from mlrepo.record import Metric
 from mlrepo.report.chart import Chart, ChartNames
 from mlrepo.report.concurrency import concurrency_curves
 from mlrepo.report.distributions import RecordedLatencies, latencies, traces
-from mlrepo.report.drawing import SPECIFICATIONS, specification
+from mlrepo.report.drawing import specification
 from mlrepo.report.histories import histories, repetitions
-from mlrepo.report.measures import (
-    load_curves,
-    pareto_fronts,
-    percentile_of,
-    tokens_per_user,
-)
+from mlrepo.report.load_curves import load_curves
+from mlrepo.report.measures import pareto_fronts, percentile_of
 from mlrepo.report.reported import ReportedRun, accelerators, cores
 from mlrepo.report.rounds import round_lines
+from mlrepo.report.specifications import SPECIFICATIONS
+from mlrepo.report.token_charts import token_charts
 from mlrepo.repository.history import RecordedRun
 from mlrepo.repository.trailers import run_trailers
 from mlrepo.rounds import SHIPPED
@@ -108,6 +106,9 @@ def test_a_change_of_the_environment_is_marked_and_goes_on_in_one_history(
     marks = [mark for mark in _column(chart, "environment") if mark]
     assert len(marks) == 1
     assert str(marks[0]).startswith(words)
+    [changed] = [name for name in _column(chart, "changed") if name]
+    assert changed == ("machine" if words.startswith("host_") else words.partition(":")[0])
+    assert f"the environment changed 1 time; before the run {runs[1].run.run}: " in chart.about
     assert _column(chart, "runs") == [1, None, None, 3]
 
 
@@ -216,6 +217,39 @@ def test_a_load_curve_has_the_probes_and_the_limit() -> None:
         "3 runs at 3 rates; VALID up to 110 queries/s; not VALID from 200 queries/s on; "
         "latency limit 15 ms."
     )
+    assert (latency.scale, load_curves([*runs, at(4, 9000)], ChartNames())[0].scale) == (
+        "linear",
+        "log",
+    )
+
+
+def test_other_limits_are_another_load_curve_and_tokens_have_their_own() -> None:
+    """A verdict is about a limit; with token latencies LoadGen ignores that of the query."""
+
+    def at(number: int, offered: float, limit: int, **requested: int) -> ReportedRun:
+        metrics = {
+            "99.00_percentile_latency": Metric(9.0, "ms"),
+            "first_token_99.00_percentile_latency": Metric(5.0, "ms"),
+        }
+        loadgen = {
+            "effective": {"target_qps": offered, "target_latency_ns": limit},
+            "requested": requested,
+        }
+        return _run(number, offered, scenario="Server", metrics=metrics, loadgen=loadgen)
+
+    runs = [at(n, 10 * (1 + n % 2), 10**6 * (1 + n // 2)) for n in range(4)]
+    titles = [chart.title for chart in load_curves(runs, ChartNames()) if chart.kind == "load"]
+    assert [title.partition("(")[2] for title in titles] == [
+        "latency limit 1 ms): latency at each load",
+        "latency limit 2 ms): latency at each load",
+    ]
+    tokens = {"use_token_latencies": 1, "server_ttft_latency": 2 * 10**9}
+    [curve, _] = load_curves([at(5, 10, 1, **tokens), at(6, 20, 1, **tokens)], ChartNames())
+    assert set(zip(_column(curve, "percentile"), _column(curve, "limit"), strict=True)) == {
+        ("p99", None),
+        ("TTFT p99", 2000.0),
+    }
+    assert "TTFT limit 2000 ms" in curve.about
 
 
 @pytest.mark.parametrize(
@@ -244,18 +278,21 @@ def test_latencies_are_shares_that_are_slower_and_tokens_are_seen_by_users() -> 
         "50.00_percentile_latency": Metric(2.0, "ms"),
         "99.00_percentile_latency": Metric(9.0, "ms"),
         "time_per_output_token_50.00_percentile": Metric(50.0, "ms"),
+        "time_per_output_token_99.00_percentile": Metric(70.0, "ms"),
         "tokens_per_second": Metric(640.0, "tokens/s"),
     }
     runs = [_run(number, 10.0, metrics=metrics) for number in range(8)]
-    [chart] = latencies(runs, ChartNames())
+    chart, *_ = latencies(runs, ChartNames())
     assert chart.rows[:2] == (
         (2.0, 0.5, runs[2].run.run, "p50"),
         (9.0, 0.01, runs[2].run.run, "p99"),
     )
     assert len(set(_column(chart, "run"))) == 6
     assert "6 VALID runs of 8, the newest," in chart.about
-    [tokens] = tokens_per_user(runs, ChartNames())
-    assert tokens.rows[0][:2] == (20.0, 640.0)
+    per_user, per_token = token_charts(runs, ChartNames())
+    assert per_user.rows[0][:2] == (640.0, 20.0)
+    assert (per_token.kind, per_token.y) == ("token-latency", "TPOT, 99th percentile (ms)")
+    assert per_token.rows[0][:4] == (640.0, 70.0, 50.0, None)
 
 
 def _concurrent(number: int, **changes: Any) -> ReportedRun:
@@ -362,7 +399,7 @@ def test_every_kind_is_drawn_from_its_columns_only() -> None:
         *concurrency_curves([_concurrent(number) for number in (1, 2, 8)], names),
         *latencies(runs, names),
         *traces(runs, names, _recorded(runs)),
-        *tokens_per_user(runs, names),
+        *token_charts(runs, names),
         *pareto_fronts(runs, SHIPPED, names),
         *round_lines([_run(8, 1.0, round="v5.1"), _run(9, 1.0)], SHIPPED, names, "Acme"),
     ]
@@ -370,10 +407,11 @@ def test_every_kind_is_drawn_from_its_columns_only() -> None:
     assert set(drawn) | {"history-commits"} == set(SPECIFICATIONS)
     for chart in drawn.values():
         spec = specification(chart)
-        assert set(_fields(spec["encoding"])) | set(_fields(spec.get("layer", []))) <= {
+        assert set(_fields(spec.get("encoding", {}))) | set(_fields(spec.get("layer", []))) <= {
             *chart.columns
         }
-        assert "@" not in str({name: spec[name] for name in ("encoding",)})
+        drawn_from = {name: spec[name] for name in ("encoding", "layer") if name in spec}
+        assert "@" not in str(drawn_from)
 
 
 def _curve() -> list[ReportedRun]:
@@ -381,6 +419,7 @@ def _curve() -> list[ReportedRun]:
         "99.00_percentile_latency": Metric(9.0, "ms"),
         "50.00_percentile_latency": Metric(2.0, "ms"),
         "time_per_output_token_50.00_percentile": Metric(50.0, "ms"),
+        "first_token_99.00_percentile_latency": Metric(90.0, "ms"),
         "tokens_per_second": Metric(640.0, "tokens/s"),
     }
     return [

@@ -167,6 +167,7 @@ def _matrix(repository: ResultsRepository) -> dict[str, object] | None:
     from mlrepo.bench.status import round_status
     from mlrepo.cli.records.machines import machines_values
     from mlrepo.cli.records.status import row_values
+    from mlrepo.jobs.systems import engines_of_systems
 
     found = resolver(repository)
     round_, category = found.find("round"), found.find("category")
@@ -176,9 +177,16 @@ def _matrix(repository: ResultsRepository) -> dict[str, object] | None:
         rows = round_status(repository, repository.rounds[round_.value], category.value, None)
     except UserError as error:  # a damaged run must not cost the whole report
         return {"round": round_.value, "results": [], "problem": error.message}
+    engines = engines_of_systems(repository)
     return {
         "round": round_.value,
-        "results": [row_values(row) for row in rows],
+        "results": [
+            {
+                **row_values(row.on(engines.get(row.system, ""))),
+                "can_be_rehearsed": row.can_be_rehearsed,
+            }
+            for row in rows
+        ],
         "machines": machines_values(repository, rows),
         "problem": "",
     }

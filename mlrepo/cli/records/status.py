@@ -28,7 +28,7 @@ _COLOURS = {
 
 
 # The fields of a row that came later than the others.
-_LAST = ("never_valid", "commands", "remarks")
+_LAST = ("never_valid", "commands", "remarks", "by_scenario")
 
 
 @click.command("status", cls=Command)
@@ -194,15 +194,11 @@ def _print_next(
     if any(row.can_be_rehearsed for row in rows):
         click.echo(f"Next: {shell_command(('mlrepo', 'select', '--quick', *of_round))}")
     for row in rows:
-        label, on = "Next", ""
-        if row.system in engines:
-            on = f" --on {quoted(engines[row.system])}"
-        elif row.system in others:
-            label = f"On {row.system}"
+        label = f"On {row.system}" if row.system in others else "Next"
         if row.can_be_rehearsed and row.system not in others:
             label = "At full length"
-        for command_ in row.commands:
-            click.echo(f"{label}: {command_}{on}")
+        for command_ in row.on(engines.get(row.system, "")).commands:
+            click.echo(f"{label}: {command_}")
 
 
 def _has_endpoint(row: StatusRow) -> bool:

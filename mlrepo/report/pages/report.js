@@ -6,7 +6,8 @@
   const place = Object.fromEntries(data.columns.map((column, number) => [column.name, number]));
   const byId = (id) => document.getElementById(id);
   const of = (run, name) => run[place[name]];
-  const AT_ONCE = 50;
+  const AT_ONCE = 25;
+  const MORE = 100;
   const NO_RESULT = ["probe", "no-result"];
   const METRIC = "metric:";
 
@@ -50,7 +51,8 @@
 
   // ---- the table of runs -------------------------------------------------------------------
 
-  const newestFirst = [...data.runs].reverse();
+  const isImported = (run) => of(run, "tags").includes("imported");
+  const newestFirst = [...data.runs].reverse().sort((a, b) => isImported(a) - isImported(b));
   const texts = new Map();
 
   function textOf(run) {
@@ -83,9 +85,9 @@
     ["system", "System", (run) => of(run, "system")],
     ["backend", "Backend", (run) => of(run, "backend")],
     ["tags", "Tags", (run) => of(run, "tags").join(", ")],
-    ["start", "Start (UTC)", (run) => of(run, "start")],
+    ["commit", "Commit", (run) => of(run, "commit").slice(0, 10)],
   ];
-  const CHOICES = ["verdict", "benchmark", "scenario", "system"];
+  const CHOICES = ["verdict", "benchmark", "scenario", "system", "submitter"];
   let shownRuns = [];
   let shownNumber = 0;
 
@@ -110,13 +112,14 @@
       const next = direction === "ascending" ? `-${name}` : name;
       const sort = () => {
         remember("sort", next);
+        byId("filter").elements.sort.value = next;
         showTable();
         byId("table").querySelector(`button[data-column="${name}"]`).focus();
       };
       const button = element("button", { type: "button", "data-column": name, click: sort }, title);
-      return element("th", { scope: "col", "aria-sort": direction }, button);
+      return element("th", { scope: "col", role: "columnheader", "aria-sort": direction }, button);
     });
-    byId("table").tHead.replaceChildren(element("tr", {}, ...cells));
+    byId("table").tHead.replaceChildren(element("tr", { role: "row" }, ...cells));
   }
 
   function verdictOf(run) {
@@ -128,16 +131,20 @@
     return words.join(", ");
   }
 
-  function cellOf(run, name, value) {
+  function cellOf(run, name, title, value) {
     if (name === "run") {
       const expand = (event) => toggle(event.target.closest("tr"), run);
       const known = { type: "button", "aria-expanded": "false", click: expand };
-      return element("td", {}, element("button", known, String(value)));
+      return element("td", { role: "cell" }, element("button", known, String(value)));
     }
+    const known = { role: "cell", "data-label": value === "" ? null : title, class: name };
     if (name === "result") {
-      return element("td", { class: "number" }, bdi(withUnit(value, of(run, "unit"))));
+      return element("td", { ...known, class: "number" }, bdi(withUnit(value, of(run, "unit"))));
     }
-    return element("td", {}, bdi(name === "verdict" ? verdictOf(run) : value));
+    if (name === "commit") return element("td", known, element("code", {}, value));
+    if (name !== "verdict") return element("td", known, bdi(value));
+    const why = of(run, "verdict") === "VALID" ? "" : of(run, "reasons").join("; ");
+    return element("td", known, bdi(verdictOf(run)), why && element("small", {}, bdi(why)));
   }
 
   function toggle(row, run) {
@@ -145,27 +152,67 @@
     const open = button.getAttribute("aria-expanded") === "true";
     button.setAttribute("aria-expanded", String(!open));
     if (open) row.nextSibling.remove();
-    else row.after(element("tr", { class: "detail" }, detailOf(run)));
+    else row.after(element("tr", { class: "detail", role: "row" }, detailOf(run)));
+  }
+
+  // What the columns of a run are called in its details; those without a name have their own.
+  const NAMES = {
+    start: "started (UTC)",
+    reasons: "why",
+    placed: "in the layout of the round",
+    configuration: "digest of the configuration",
+    source: "commit of the working tree",
+    tool: "recorded by",
+    loadgen: "LoadGen",
+    contradicted: "not the system described",
+  };
+  const NOT_TOLD = ["result", "unit", "better", "machine", "settings", "command"];
+
+  function copyable(code) {
+    const copy = async () => {
+      getSelection().selectAllChildren(code);
+      try {
+        await navigator.clipboard.writeText(code.textContent);
+        button.textContent = "Copied";
+      } catch {
+        button.textContent = "Selected: press Ctrl+C"; // a browser may not let a page copy
+      }
+    };
+    const button = element("button", { type: "button", class: "copier", click: copy }, "Copy");
+    return button;
+  }
+
+  function facts(title, pairs) {
+    if (!pairs.length) return "";
+    const list = element("dl", {});
+    for (const [name, value] of pairs) {
+      list.append(element("dt", {}, bdi(name)), element("dd", {}, bdi(value)));
+    }
+    return element("details", {}, element("summary", {}, `${title} (${pairs.length})`), list);
   }
 
   function detailOf(run) {
     const list = element("dl", {});
-    for (const column of data.columns) {
-      let value = of(run, column.name);
-      if (column.name.startsWith(METRIC) || value === null || value === "") continue;
+    const add = (name, ...shown) => list.append(element("dt", {}, name), element("dd", {}, ...shown));
+    const command = of(run, "command");
+    if (command) {
+      const code = element("code", { class: "copy" }, command);
+      add("repeat it", code, " ", copyable(code));
+    }
+    add("result", bdi(withUnit(of(run, "result"), of(run, "unit"))));
+    const metrics = [];
+    data.columns.forEach((column, number) => {
+      let value = run[number];
+      if (value === null || value === "" || NOT_TOLD.includes(column.name)) return;
+      if (column.name.startsWith(METRIC)) {
+        metrics.push([column.name.slice(METRIC.length), withUnit(value, column.unit)]);
+        return;
+      }
       if (Array.isArray(value)) value = value.join("; ");
-      if (column.name === "machine" || column.name === "settings" || value === "") continue;
-      const shown = column.name === "command" ? element("code", {}, value) : bdi(value);
-      list.append(element("dt", {}, column.name), element("dd", {}, shown));
-    }
-    const metrics = data.columns.filter(
-      (column) => column.name.startsWith(METRIC) && run[data.columns.indexOf(column)] !== null,
-    );
-    for (const column of metrics) {
-      const value = run[data.columns.indexOf(column)];
-      const name = column.name.slice(METRIC.length);
-      list.append(element("dt", {}, bdi(name)), element("dd", {}, bdi(withUnit(value, column.unit))));
-    }
+      if (value !== "") add(NAMES[column.name] || column.name, bdi(value));
+    });
+    const number = { machine: of(run, "machine"), settings: of(run, "settings") };
+    const pairsOf = (table, place_) => (place_ === null ? [] : Object.entries(table[place_]));
     const side = (letter) => () => {
       remember(letter, of(run, "run"));
       byId("sides").elements[letter].value = of(run, "run");
@@ -174,21 +221,31 @@
     const buttons = ["a", "b"].map((letter) =>
       element("button", { type: "button", click: side(letter) }, `Compare as ${letter.toUpperCase()}`),
     );
-    return element("td", { colspan: COLUMNS.length }, list, element("p", { class: "tools" }, ...buttons));
+    return element(
+      "td",
+      { colspan: COLUMNS.length, role: "cell" },
+      list,
+      facts("Metrics of LoadGen", metrics),
+      facts("System", pairsOf(data.machines, number.machine)),
+      facts("Settings", pairsOf(data.settings, number.settings)),
+      element("p", { class: "tools" }, ...buttons),
+    );
   }
 
   function addRows(number) {
     const rows = shownRuns.slice(shownNumber, shownNumber + number).map((run) =>
-      element("tr", {}, ...COLUMNS.map(([name, , value]) => cellOf(run, name, value(run)))),
+      element("tr", { role: "row" }, ...COLUMNS.map(([name, title, value]) => cellOf(run, name, title, value(run)))),
     );
     byId("table").tBodies[0].append(...rows);
     shownNumber += rows.length;
-    const more = byId("more");
-    more.hidden = shownNumber >= shownRuns.length;
-    const all = data.runs.length;
+    const left = shownRuns.length - shownNumber;
+    byId("more").hidden = left === 0;
+    byId("more").textContent = `Show ${Math.min(MORE, left)} more`;
+    byId("all").hidden = left <= MORE;
+    byId("all").textContent = `Show all ${shownRuns.length}`;
     byId("shown").textContent =
-      `${count(shownRuns.length, "run")} of ${all}` +
-      (more.hidden ? "." : `; the first ${shownNumber} are shown.`);
+      `${count(shownRuns.length, "run")} of ${data.runs.length}` +
+      (left ? `; the first ${shownNumber} are shown.` : ".");
   }
 
   function showTable() {
@@ -257,7 +314,7 @@
   const counts = (run) => !of(run, "withdrawn") && !of(run, "pruned");
 
   function sideOf(text) {
-    const named = text.trim() === "latest" ? newestFirst.filter(counts).slice(0, 1) : [];
+    const named = text.trim() === "latest" ? data.runs.filter(counts).slice(-1) : [];
     const exact = [...named, ...newestFirst.filter((run) => of(run, "run") === text.trim())];
     const valid = (run) =>
       of(run, "verdict") === "VALID" && !NO_RESULT.some((tag) => of(run, "tags").includes(tag));
@@ -378,10 +435,17 @@
           ? figureRow(column.name.slice(METRIC.length), column.unit, runs, (side) => side.map((run) => run[number]))
           : null,
       )
-      .filter(Boolean)
-      .map((figure) => figure.row);
+      .filter(Boolean);
+    const compared = rows.filter((one) => one.found && one.found.low !== null);
+    const parted = compared.filter(({ found }) => found.low > 1 || found.high < 1);
+    if (parted.length) {
+      const names = parted.map((one) => one.row[0]).join(", ");
+      parts.push(
+        element("p", {}, bdi(`More than noise in ${parted.length} of ${count(compared.length, "other metric")}: ${names}.`)),
+      );
+    }
     const header = ["metric", "unit", "A", "B", "B ÷ A [95 %]"];
-    parts.push(plainTable("Means", header, [...(result ? [result.row] : []), ...rows], 1));
+    parts.push(plainTable("Means", header, [...(result ? [result] : []), ...rows].map((one) => one.row), 1));
     const settings = differing(data.settings, runs.map((side) => side.map((run) => of(run, "settings"))));
     if (settings.length) parts.push(plainTable("Settings that differ", ["setting", "A", "B"], settings));
     const chart = latencyChart(runs);
@@ -421,6 +485,7 @@
       x: "query latency (ms)",
       y: "share that is slower",
       columns: ["latency", "slower", "run", "share"],
+      scale: "linear",
       rows,
     };
   }
@@ -454,29 +519,34 @@
   // ---- charts ------------------------------------------------------------------------------
 
   const SECTIONS = [
-    ["history", "History", "Results over time; bars are 95 % intervals of repeated runs, dashed lines changes of the environment."],
+    ["history", "History", "Results over time. Bars are 95 % intervals of the mean of repeated runs; at dashed lines the framework, LoadGen, the kernel, power management, the platform profile or the machine changed; “better” and “worse” are said only where intervals part."],
     ["rounds", "Lines over the rounds", "The best published results of each submitter; the thick line with diamonds is the own one."],
-    ["pareto", "Pareto fronts", "Configurations that no other one beats are on the line."],
-    ["load", "Load curves", "Latencies at the rates that were offered, or with so many requests at an endpoint; the dashed line is the limit."],
+    ["pareto", "Pareto fronts", "Configurations that no other one beats are dots on the line; the others are crosses."],
+    ["load", "Load curves", "Latencies at the rates that were offered to a Server, also by the probes of a search, or with so many requests at an endpoint. The dashed line is the limit."],
     ["achieved", "Achieved rates of Server", "On the dashed line, the system keeps up."],
     ["throughput", "Throughput at each concurrency", "What an endpoint does with so many requests at one time."],
-    ["latency", "Latency distributions", "The share of queries that are slower; the tail is to the right."],
+    ["latency", "Latency distributions", "How many queries are slower than a latency: at 1 %, the 99th percentile. The tail is to the right."],
     ["trace", "Over the time of a run", "What queries and the machine did between the first query and the last."],
-    ["tokens", "Tokens per user", "What one user sees against what the system does."],
+    ["token-latency", "Token latencies", "What one user waits against how many tokens the system generates; the dashed line is the limit."],
+    ["tokens", "Tokens per user", "How many tokens one user sees a second, against how many the system generates."],
   ];
   const MOST_ROWS_SHOWN = 500;
   const MOST_IN_SVG = 2000;
+  const NARROW = 576; // pixels: there is no room for legends side by side
   let drawings = [];
 
   function colours() {
     const style = getComputedStyle(document.documentElement);
     const colour = (name) => style.getPropertyValue(`--${name}`).trim();
     const [text, soft, line] = [colour("text"), colour("soft"), colour("line")];
-    const axes = { labelColor: text, titleColor: text, gridColor: line, domainColor: soft, tickColor: soft };
+    const axes = { labelColor: text, titleColor: text, gridColor: line, gridOpacity: 0.6, domainColor: soft, tickColor: soft };
+    const room = document.documentElement.clientWidth;
+    const narrow = room < NARROW ? { columns: 2, layout: { bottom: { anchor: "start", direction: "vertical" } } } : {};
+    const legend = { labelColor: text, titleColor: text, labelLimit: Math.min(500, room - 130), orient: "bottom", ...narrow };
     return {
       background: "transparent",
       axis: axes,
-      legend: { labelColor: text, titleColor: text, labelLimit: 400, orient: "bottom" },
+      legend,
       view: { stroke: line },
       text: { color: text },
       rule: { color: soft },
@@ -484,14 +554,27 @@
     };
   }
 
-  function titled(value, chart) {
-    if (value === "@x") return chart.x;
-    if (value === "@y") return chart.y;
-    if (Array.isArray(value)) return value.map((item) => titled(item, chart));
+  // A specification with what is the chart's own, as mlrepo.report.drawing fills it.
+  function filled(value, own) {
+    if (typeof value === "string") return value in own ? own[value] : value;
+    if (Array.isArray(value)) return value.map((item) => filled(item, own));
     if (value && typeof value === "object") {
-      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, titled(item, chart)]));
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, filled(item, own)]));
     }
     return value;
+  }
+
+  const VERDICTS = ["VALID", "INVALID", "INTERRUPTED", "FAILED", "PUBLISHED"];
+
+  function ownOf(chart) {
+    const index = chart.columns.indexOf("verdict");
+    const seen = index < 0 ? [] : chart.rows.map((row) => row[index]);
+    return {
+      "@x": chart.x,
+      "@y": chart.y,
+      "@scale": { padding: 10, ...(chart.scale === "log" ? { type: "log", nice: false } : { zero: false, nice: true }) },
+      "@verdicts": VERDICTS.filter((verdict) => seen.includes(verdict)),
+    };
   }
 
   function valuesOf(chart) {
@@ -523,12 +606,13 @@
 
   async function draw(place_, chart, specification) {
     const spec = {
-      ...titled(data.specifications[specification], chart),
+      ...filled(data.specifications[specification], ownOf(chart)),
       description: `${chart.title}. ${chart.about}`, // Vega makes it the name of the graphic
       data: { values: valuesOf(chart) },
       width: "container",
       height: 300,
       autosize: { type: "fit-x", contains: "padding" },
+      padding: { left: 5, top: 5, right: 12, bottom: 5 }, // the last label of an axis may stand out
     };
     try {
       const found = await vegaEmbed(place_, spec, {
@@ -569,7 +653,10 @@
     for (const [kind, title, about] of SECTIONS) {
       const charts = data.charts.filter((chart) => chart.kind === kind);
       if (!charts.length) continue;
-      const longest = charts.reduce((a, b) => (b.rows.length > a.rows.length ? b : a));
+      // That of the own submitter, with most to be seen.
+      const own = (chart) => chart.rows.some((row) => row[chart.columns.indexOf("own")] === 1);
+      const some = charts.some(own) ? charts.filter(own) : charts;
+      const longest = some.reduce((a, b) => (b.rows.length > a.rows.length ? b : a));
       const chosen = charts.find((chart) => chart.name === state.get(kind)) || longest;
       const byCommit = kind === "history" && state.get("by") === "commit";
       const tools = element("p", { class: "tools" });
@@ -585,7 +672,7 @@
         const options = ["time", "commit"].map((by) =>
           element("option", { value: by, selected: (by === "commit") === byCommit }, by),
         );
-        tools.append(element("label", {}, "over", element("select", { name: "by", change }, ...options)));
+        tools.append(element("label", {}, "Over", element("select", { name: "by", change }, ...options)));
       }
       parts.push(
         element(
@@ -594,6 +681,7 @@
           element("h3", { id: `charts-${kind}-title` }, title),
           element("p", {}, about),
           tools.childElementCount ? tools : "",
+          charts.length > 1 ? element("p", { class: "printed" }, `One of ${charts.length} charts; the page shows the others.`) : "",
           figure(chosen, byCommit ? "history-commits" : kind),
         ),
       );
@@ -612,10 +700,16 @@
   // ---- the beginning -----------------------------------------------------------------------
 
   function fillChoices() {
+    const sort = byId("filter").elements.sort;
+    for (const [name, title] of COLUMNS) {
+      sort.append(element("option", { value: name }, `${title} ▲`), element("option", { value: `-${name}` }, `${title} ▼`));
+    }
+    for (const code of document.querySelectorAll("code.copy")) code.after(" ", copyable(code));
     for (const name of CHOICES) {
       const select = byId("filter").elements[name];
       const values = [...new Set(data.runs.map((run) => of(run, name)))].filter(Boolean).sort();
       select.append(...values.map((value) => element("option", { value }, value)));
+      select.closest("label").hidden = values.length < 2;
     }
     const experiments = new Set(data.runs.map((run) => `exp/${of(run, "experiment")}`));
     const tags = new Set(data.runs.flatMap((run) => of(run, "tags").map((tag) => `tag:${tag}`)));
@@ -647,7 +741,8 @@
   showState();
   listen("filter", showTable);
   listen("sides", showComparison);
-  byId("more").addEventListener("click", () => addRows(AT_ONCE));
+  byId("more").addEventListener("click", () => addRows(MORE));
+  byId("all").addEventListener("click", () => addRows(shownRuns.length));
   window.addEventListener("hashchange", () => {
     if (!location.hash.includes("=")) return;
     readState();
