@@ -16,8 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
 from mlrepo.bench.conclude import ConcludedRun
+from mlrepo.bench.overload import fell_behind, sustained, too_slow
 from mlrepo.bench.request import BenchRequest
 from mlrepo.record import ACCURACY, INVALID, PERFORMANCE, RunRecord, format_number
+from mlrepo.record.latencies import latency_ms, loadgen_limits
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads.catalog import ReferenceModel, variants
 from mlrepo.workloads.registered import dataset_of
@@ -30,7 +32,6 @@ _RATE_MARGIN = 1.1
 _LATENCY_MARGIN = 0.8
 # Below this share of its throughput under overload, a Server has slack to absorb queueing.
 _SERVER_MARGIN = 0.85
-_OVERLOADED = 0.97
 # Rounding or quantization cannot explain a score below this share of the known one.
 _FAR_BELOW = 0.9
 # Used if no score is known; chance is one in a thousand classes.
@@ -88,7 +89,7 @@ def advise(record: RunRecord) -> Advice:
     change: RequestChange = {}
     if "Min duration not satisfied" in reasons or "Min queries not satisfied" in reasons:
         _too_short(record, reasons, words, change)
-    if "Performance constraints not satisfied" in reasons:
+    if too_slow(record):
         _too_slow(record, words, change)
     elif "Early stopping not satisfied" in reasons:
         _too_few(record, reasons, words, change)
@@ -227,55 +228,58 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: Reques
 
 
 def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> None:
-    effective = record.loadgen.effective
-    share = effective.target_latency_percentile or 0.99
-    latency = _metric(record, f"{share * 100:.2f}_percentile_latency")
-    bound = (effective.target_latency_ns or 0) / 1e6
-    amount = ""
-    if latency is not None and bound:
-        amount = (
-            f": {_number(latency)} ms at the {share * 100:.4g}th percentile, {_number(bound)} ms "
-            "allowed"
-        )
-    slow, queries = _metric(record, "overlatency_query_count"), _metric(record, "query_count")
-    limits = list(_token_limits(record))
-    if limits:
-        # LoadGen ignores the latency of the whole query then.
-        amount = f": {', '.join(limits)}"
-    elif slow is not None and queries:
-        amount += (
-            f"; {_percent(slow / queries)} of the queries took longer, {_percent(1 - share)} may"
-        )
-    asked = effective.target_qps or 0.0
-    did = record.rate or 0.0
-    offered = _metric(record, "scheduled_samples_per_sec") or asked
-    if 0 < did < offered * _OVERLOADED:
+    amount = missed(record)
+    asked = record.loadgen.effective.target_qps or 0.0
+    did = sustained(record) or 0.0
+    if fell_behind(record):
         change["qps"] = did * _SERVER_MARGIN
+        offered = _metric(record, "scheduled_samples_per_sec") or asked
         amount += f". The system did {_number(did)} of the {_number(offered)} queries per second"
     elif asked:
         change["qps"] = asked * _SERVER_MARGIN
     lower = f" to {_number(change['qps'])}" if change else ""
     words.append(
-        f"The latency bound does not hold{amount}. Lower --qps{lower}, or let `mlrepo bench peak "
-        f"--benchmark {record.benchmark} --scenario {record.scenario}` find it."
+        f"The latency bound does not hold{amount and f': {amount}'}. Lower --qps{lower}, or let "
+        f"`mlrepo bench peak --benchmark {record.benchmark} --scenario {record.scenario}` find it."
     )
+
+
+def missed(record: RunRecord) -> str:
+    """Return how far a run's latencies are from its limits; '' if it has none."""
+    limits = list(_token_limits(record))
+    if limits:
+        # LoadGen ignores the latency of the whole query then.
+        return ", ".join(limits)
+    effective = record.loadgen.effective
+    share = effective.target_latency_percentile or 0.99
+    latency = _metric(record, f"{share * 100:.2f}_percentile_latency")
+    bound = (effective.target_latency_ns or 0) / 1e6
+    amount = []
+    if latency is not None and bound:
+        amount.append(
+            f"{_number(latency)} ms at the {share * 100:.4g}th percentile, {_number(bound)} ms "
+            "allowed"
+        )
+    slow, queries = _metric(record, "overlatency_query_count"), _metric(record, "query_count")
+    if slow is not None and queries:
+        amount.append(
+            f"{_percent(slow / queries)} of the queries took longer, {_percent(1 - share)} may"
+        )
+    return "; ".join(amount)
 
 
 def _token_limits(record: RunRecord) -> Iterator[str]:
     """Yield how far the time to the first token and per output token are from their limits."""
-    requested = record.loadgen.requested.others
-    if not requested.get("use_token_latencies"):
-        return
-    for name, limit in (("TTFT", "server_ttft_latency"), ("TPOT", "server_tpot_latency")):
-        found, bound = record.further_metrics.get(f"{name} p99"), requested.get(limit)
-        if found is None or found.value is None or not isinstance(bound, int | float) or not bound:
+    percent = 100 * (record.loadgen.effective.target_latency_percentile or 0.99)
+    for name, allowed in loadgen_limits(record).items():
+        found = latency_ms(record, name, round(percent, 2))
+        if name == "latency" or found is None:
             continue
-        allowed = bound / 1e6
-        share = abs(found.value / allowed - 1)
-        held = found.value < allowed
+        share = abs(found / allowed - 1)
         yield (
-            f"{name} at the 99th percentile {_number(found.value)} ms, {_number(allowed)} ms "
-            f"allowed ({_percent(share)} {'below' if held else 'too long'})"
+            f"{name.upper()} at the {percent:.4g}th percentile {_number(found)} ms, "
+            f"{_number(allowed)} ms allowed "
+            f"({_percent(share)} {'below' if found <= allowed else 'too long'})"
         )
 
 

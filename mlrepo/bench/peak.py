@@ -3,9 +3,11 @@
 Offline and the streams need one probe: they run at full speed, and LoadGen only needs to know how
 many queries to prepare. Server needs a search. Whether a rate holds the latency bound is LoadGen's
 own verdict, which contains its early-stopping criterion (99 % confidence that the percentile
-holds), so a VALID probe is a lower confidence bound. Noise only ever makes a system slower, so one
-INVALID probe is not an upper bound: unless the system was overloaded, which noise cannot mimic for
-long, its rate is retried at once, and a third time before it closes the search.
+holds), so a VALID probe is a lower confidence bound. Where tokens are timed, the bounds are those
+of the time to the first token and per output token, and both must hold. Noise only ever makes a
+system slower, so one INVALID probe is not an upper bound: unless the system was overloaded, which
+noise cannot mimic for long, its rate is retried at once, and a third time before it closes the
+search.
 """
 
 from __future__ import annotations
@@ -17,8 +19,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlrepo.bench.advice import advise, explain, next_request
+from mlrepo.bench.advice import advise, explain, missed, next_request
 from mlrepo.bench.conclude import ConcludedRun
+from mlrepo.bench.overload import fell_behind, sustained, too_slow, waiting_bound
 from mlrepo.bench.peak_resume import EarlierRuns
 from mlrepo.bench.request import BenchRequest
 from mlrepo.bench.run import Bench
@@ -46,7 +49,6 @@ _LARGE_PART = 0.1
 _PROBE_BOUNDS = 100
 # The throughput under overload is the capacity; the peak is a little lower, since queries must not
 # wait.
-_OVERLOADED = 0.97
 _NEAR_CAPACITY = 0.96
 # The expected latency is a little below the measured one: LoadGen prepares queries for it.
 _STREAM_MARGIN = 0.9
@@ -80,6 +82,8 @@ class Peak:
         All runs of the search, in order.
     reason:
         Why the search ended without a confirmed value; '' if it has one.
+    limit:
+        What ``upper`` did not hold, and by how much; '' if there is no such rate.
     """
 
     key: str
@@ -88,6 +92,7 @@ class Peak:
     points: tuple[Point, ...]
     confirmed: RunRecord | None
     reason: str = ""
+    limit: str = ""
 
     @property
     def probes(self) -> int:
@@ -164,7 +169,7 @@ class Search:
             request = next_request(request, change)
 
     def _find_rate(self) -> Peak:
-        low = 0.0
+        low = floor = 0.0
         failed: dict[float, int] = {}
         rate = self.request.qps
         record: RunRecord | None = None
@@ -181,18 +186,22 @@ class Search:
                 return self._peak("target_qps", low or None, upper, None, explain(record))
             rate = record.loadgen.effective.target_qps or rate or 1.0
             # A short probe can end before waiting queries exceed the latency bound.
-            overloaded = _overloaded(record)
+            overloaded = fell_behind(record)
+            if record.validity == VALID and not overloaded and self._is_short(record):
+                continue  # the first one, whose bound was not known before
             if record.validity == VALID and not overloaded:
-                low = max(low, rate)
+                low = floor = max(low, rate)
                 failed.pop(rate, None)
+            elif not (low or overloaded or too_slow(record)):
+                floor = max(floor, rate)  # nothing was late: a higher rate has more queries
             else:
                 failed[rate] = failed.get(rate, 0) + (_SURE if overloaded else 1)
             upper = _upper(failed, low)
-            closed = upper is not None and upper <= low * (1 + RESOLUTION)
+            closed = upper is not None and upper <= floor * (1 + RESOLUTION)
             if upper is None or failed[upper] >= (_SURE if closed else _LIKELY):
                 if closed:
                     break
-                rate = _next_rate(record, low, upper)
+                rate = _next_rate(record, floor, upper)
             else:
                 rate = upper
         upper = _upper(failed, low)
@@ -231,8 +240,8 @@ class Search:
             reason += explain(record)
             if SCENARIOS[record.scenario].bounded:
                 upper, value = value, value / (1 + step)
-                if _overloaded(record):
-                    value = min(value, (record.rate or 0.0) * _NEAR_CAPACITY)
+                if fell_behind(record):
+                    value = min(value, (sustained(record) or 0.0) * _NEAR_CAPACITY)
                 step *= 2
                 continue
             change = advise(record).change
@@ -252,7 +261,17 @@ class Search:
         confirmed: RunRecord | None,
         reason: str = "",
     ) -> Peak:
-        return Peak(key, value, upper, tuple(self._points), confirmed, reason)
+        failed = [
+            point.record
+            for point in self._points
+            # A rate is typed with more digits than LoadGen logs.
+            if math.isclose(
+                point.record.loadgen.effective.target_qps or 0, upper or -1, rel_tol=1e-4
+            )
+            and (point.record.validity == INVALID or fell_behind(point.record))
+        ]
+        limit = _limit(failed[-1]) if failed else ""
+        return Peak(key, value, upper, tuple(self._points), confirmed, reason, limit)
 
     def _probe(self, request: BenchRequest) -> RunRecord:
         rate = request.qps if SCENARIOS[request.scenario].bounded else None
@@ -271,7 +290,7 @@ class Search:
             self._overhead = max(0.0, took - (request.time or 0.0))
             if self.earlier.contradict(record):
                 raise _OtherConfigurationError
-        self._bound = (record.loadgen.effective.target_latency_ns or 0) / 1e9
+        self._bound = waiting_bound(record)
         self._points.append(Point(label, setting, record))
         return record
 
@@ -283,6 +302,11 @@ class Search:
             part = max(_LARGE_PART * self.budget, _FEWEST_QUERIES / rate)
             queries = min(_PROBE_QUERIES / rate, part)
         return min(max(self.seconds, queries, _PROBE_BOUNDS * self._bound), self.full)
+
+    def _is_short(self, record: RunRecord) -> bool:
+        """Say whether a probe was too short for queries that wait to reach the latency bound."""
+        lasted = (record.loadgen.effective.min_duration_ms or 0) / 1e3
+        return 1.01 * lasted < min(_PROBE_BOUNDS * self._bound, self.full)
 
     def _probe_affordable(self, rate: float | None) -> bool:
         """Say whether the budget allows a probe and, if it has room for both, the full run."""
@@ -307,17 +331,21 @@ def _next_rate(record: RunRecord, low: float, upper: float | None) -> float:
     """
     if upper is None:
         return low * _GROWTH
-    guess = (record.rate or 0.0) * _NEAR_CAPACITY
-    if _overloaded(record) and low * (1 + RESOLUTION) < guess < upper:
+    guess = (sustained(record) or 0.0) * _NEAR_CAPACITY
+    if fell_behind(record) and low * (1 + RESOLUTION) < guess < upper:
         return guess
     return math.sqrt(low * upper) if low else upper / _GROWTH
 
 
-def _overloaded(record: RunRecord) -> bool:
-    """Say whether a Server fell behind the query rate, rather than being a little late."""
-    did = record.rate or 0.0
+def _limit(record: RunRecord) -> str:
+    """Return what a rate did not hold, and by how much."""
+    words = [missed(record)]
     offered = record.metrics.get("scheduled_samples_per_sec")
-    return bool(offered and offered.value and 0 < did < offered.value * _OVERLOADED)
+    if fell_behind(record) and offered is not None:
+        words.append(f"the system did {sustained(record):.6g} of {offered.value:.6g} queries/s")
+    elif not too_slow(record):  # the percentile holds, but not with 99 % confidence
+        words.append(explain(record))
+    return "; ".join(filter(None, words))
 
 
 def _setting_of(request: BenchRequest) -> tuple[str, float | None]:

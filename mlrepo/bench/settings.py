@@ -98,10 +98,39 @@ def configure(request: BenchRequest, workload: Workload, rules: Rules) -> Config
         names,
         workload.settings.get(request.scenario, {}),
     )
+    _refuse_bounds(request, conf, workload, rules.round)
     own = not (request.user_conf or request.test or request.replays)
     unread = unread_user_confs(*where) if own else ()
     no_result = _refuse(request, conf, source, workload, rules)
     return Configured(conf, source, (*unread, *conf.notes), no_result)
+
+
+def _refuse_bounds(
+    request: BenchRequest, conf: UserConf, workload: Workload, round_: Round
+) -> None:
+    """Raise :class:`UserError` for a latency bound that does not go with what LoadGen times.
+
+    That is a typed bound of whole queries that it would ignore, or none for a scenario of tokens.
+    """
+    scenario = SCENARIOS[request.scenario]
+    if request.mode == ACCURACY or not scenario.bounded or request.replays:
+        return
+    name, loadgen = request.loadgen_names(workload.loadgen_model)
+    asked = conf.effective(name, loadgen, "use_token_latencies")
+    timed = has_token_latencies(round_, name) if asked is None else asked == "1"
+    limits = "--set ttft_latency=MS --set tpot_latency=MS"
+    if timed and request.max_latency is not None:
+        raise UserError(
+            f"--max-latency does not apply to {workload.name} in {request.scenario}: LoadGen times "
+            "its tokens, and ignores the latency of the whole query.",
+            hint=f"Give the limits of the time to the first token and per output token: {limits}.",
+        )
+    if scenario.needs_tokens and not timed:
+        raise UserError(
+            f"LoadGen times no tokens of {name} in {request.scenario}, whose limits are those of "
+            "the time to the first token and per output token.",
+            hint=f"Give both, in milliseconds: --set use_token_latencies=1 {limits}.",
+        )
 
 
 def _refuse(

@@ -156,6 +156,8 @@ class PeakPlan(CommandPlan):
         "max_latency",
         "max_batch",
         "threads",
+        "user_conf",
+        "extra",
         *MODEL_FIELDS,
         "any_system",
         "tags",

@@ -6,13 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
+from mlrepo.bench.overload import fell_behind, too_slow
 from mlrepo.record import VALID, RunRecord
 from mlrepo.record.latencies import latency_ms, loadgen_limits
 from mlrepo.scenarios import SCENARIOS
-
-# A system that does less than this share of what was offered has fallen behind.
-OVERLOADED = 0.97
-_TOO_SLOW = "Performance constraints not satisfied"
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class LoadPoint:
     bad:
         How many do not.
     behind:
-        Whether a run did less than 97 % of what was offered: noise does not do that for long.
+        Whether a run did less than it was offered: noise does not do that for long.
     height:
         The median of what the curve shows, the higher the better: a rate, or the negative of a
         latency. None if no run has a result.
@@ -64,20 +61,13 @@ def holds(record: RunRecord, limits: Mapping[str, float]) -> bool:
         return False
     if not limits and record.validity == VALID:
         return True
-    if not limits and any(_TOO_SLOW in reason for reason in record.reasons):
+    if not limits and too_slow(record):
         return False
     bounds = limits or loadgen_limits(record)
     values = {name: latency_ms(record, name) for name in bounds}
     return bool(bounds) and all(
         value is not None and value <= bounds[name] for name, value in values.items()
     )
-
-
-def fell_behind(record: RunRecord) -> bool:
-    """Say whether a system did less than it was offered, rather than being a little late."""
-    offered = record.metrics.get("scheduled_samples_per_sec")
-    did = record.rate or 0.0
-    return bool(offered and offered.value and 0 < did < offered.value * OVERLOADED)
 
 
 def _height(record: RunRecord) -> float | None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     PeakPlan,
     about={
         "qps": "Where a Server search begins (default: estimated).",
-        "max_latency": "Server: the latency bound. Seconds.",
+        "max_latency": "Server: the latency bound, where tokens are not timed. Seconds.",
     },
 )
 @on_options
@@ -55,12 +55,14 @@ def command(
 ) -> int:
     """Find the highest load that a system sustains, and remember it.
 
-    Offline and the streams: one short probe tells what LoadGen has to expect. Server: short probes
-    enclose the highest rate that holds the latency bound. Then one full run confirms the value;
-    INVALID ones are followed by the next attempt unless --no-auto is given. Once confirmed, the
-    system's user.conf for the round keeps the value. Probes are recorded, never placed: a Server
-    search that was stopped in any way goes on after its last probe when the same is asked for
-    within a day. Exit code: 0 confirmed, 1 not.
+    Offline and the streams: one short probe tells what LoadGen has to expect. Server and
+    Interactive: short probes enclose the highest rate that holds the latency bound, or both limits
+    of token latencies (--set ttft_latency=500 --set tpot_latency=30, in milliseconds). A probe
+    lasts a hundred times what a query may wait. Then one full run confirms the value; INVALID ones
+    are followed by the next attempt unless --no-auto is given. Once confirmed, the system's
+    user.conf for the round keeps the value. Probes are recorded, never placed: a search that was
+    stopped in any way goes on after its last probe when the same is asked for within a day.
+    Exit code: 0 confirmed, 1 not.
 
     \b
     Example:
@@ -87,8 +89,8 @@ def command(
     budget = parse_duration(plan.budget)
     probes = 16 if SCENARIOS[asked.scenario].bounded else 1
     click.echo(
-        f"{probes} probe(s) of about {plan.probe:.0f} s and a full run of {full:.0f} s: about "
-        f"{probes * (plan.probe + 2) + full:.0f} s; at most {budget:.0f} s.",
+        f"{probes} probe(s) of {plan.probe:.0f} s or more and a full run of {full:.0f} s: about "
+        f"{probes * (plan.probe + 2) + full:.0f} s or more; at most {budget:.0f} s.",
         err=True,
     )
 
@@ -134,6 +136,7 @@ def _values(peak: Peak, path: Path | None) -> dict[str, object]:
         "key": peak.key,
         "value": peak.value,
         "upper": peak.upper,
+        "limit": peak.limit,
         "probes": peak.probes,
         "points": points,
         "confirmed": asdict(peak.confirmed) if peak.confirmed else None,
@@ -144,27 +147,45 @@ def _values(peak: Peak, path: Path | None) -> dict[str, object]:
 
 def _print(peak: Peak, path: Path | None) -> None:
     if peak.points:
+        timed = _timed(peak)
         print_table(
-            ("WHAT", "RESULT", "99TH PERCENTILE", "VERDICT", "RUN"),
+            ("WHAT", "RESULT", *timed, "VERDICT", "RUN"),
             [
                 (
                     point.label,
                     str(point.record.result),
-                    str(point.record.metrics.get("99.00_percentile_latency", "-")),
+                    *(str(point.record.metrics.get(key, "-")) for key in timed.values()),
                     verdict(point.record.validity),
                     point.record.run,
                 )
                 for point in peak.points
             ],
-            right=(1, 2),
-            drop=("99TH PERCENTILE",),
+            right=(1, *range(2, 2 + len(timed))),
+            drop=tuple(timed),
             tail="RUN",
         )
     if peak.value is not None:
         bound = f"; {peak.upper:.6g} failed" if peak.upper is not None else ""
         state = f"confirmed by {peak.confirmed.run}" if peak.confirmed else "not confirmed"
         click.echo(f"{peak.key} = {peak.value:.6g}, {state}{bound}; {peak.probes} probe(s)")
+    if peak.limit and peak.upper is not None:
+        click.echo(f"  at {peak.upper:.6g} queries/s: {peak.limit}")
     if path is not None:
         click.echo(f"  kept in {path}")
     if peak.reason:
         click.echo(f"  {peak.reason}")
+
+
+def _timed(peak: Peak) -> dict[str, str]:
+    """Return LoadGen's metrics of the latencies that are bounded, by the heads of their columns."""
+    from mlrepo.record.latencies import loadgen_limits
+
+    record = peak.points[-1].record
+    percent = 100 * (record.loadgen.effective.target_latency_percentile or 0.99)
+    at = f"{percent:.2f}_percentile"
+    tokens = {
+        f"TTFT P{percent:g}": f"first_token_{at}_latency",
+        f"TPOT P{percent:g}": f"time_per_output_token_{at}",
+    }
+    whole = {f"{percent:g}TH PERCENTILE": f"{at}_latency"}
+    return tokens if "ttft" in loadgen_limits(record) else whole
