@@ -25,5 +25,7 @@ def restore(
 ) -> Decision:
     """Let withdrawn or pruned runs count again; the files of pruned ones come from history."""
     why = clean_text(why, "The reason") if why else ""
-    values: dict[str, dict[str, str]] = {run.run: {} for run in runs if run.curation.hidden}
+    # A row that gives way to a run with logs was not withdrawn, and counts no more for a restore.
+    hidden = [run.run for run in runs if run.withdrawn or run.curation.pruned]
+    values: dict[str, dict[str, str]] = {run: {} for run in hidden}
     return decide(repository, identity, runs, RESTORE, "Restore", values, why=why, relaid=True)

@@ -35,6 +35,7 @@ from mlrepo.record import (
     configuration_digest,
     new_run_id,
     timestamp,
+    undated_run_id,
 )
 from mlrepo.rounds import Place, Round
 
@@ -136,7 +137,9 @@ def record_of(
     weights = str(facts.measurements.get("starting_weights_filename", ""))
     effective = LoadgenSettings.well_formed(detail.group("effective_"))
     return RunRecord(
-        run=new_run_id(started, content.encode()),
+        run=undated_run_id(content.encode())
+        if started == UNDATED
+        else new_run_id(started, content.encode()),
         started=timestamp(started),
         ended=timestamp(started),
         experiment=source.experiment,

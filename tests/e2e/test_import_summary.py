@@ -93,6 +93,7 @@ def test_a_result_with_its_logs_counts_instead_of_its_row(
     hidden = mlrepo(root, "log", "--withdrawn", "--json").json["runs"]
     assert {run["tags"][1] for run in hidden} == {"from-summary"}
     mlrepo(root, "show", hidden[0]["run"]).says("gives way to", "same published result")
+    mlrepo(root, "run", "restore", hidden[0]["run"]).says("is not withdrawn")
     report = mlrepo(root, "report", "--format", "json").json
     assert len(report["runs"]) == len(logged.json["runs"])
     assert "2 of the rows" in " ".join(report["known_twice"])

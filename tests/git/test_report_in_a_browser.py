@@ -21,6 +21,7 @@ from mlrepo.record import (
     PUBLISHED,
     SUMMARY_TAG,
     Metric,
+    Placement,
     RunRecord,
 )
 from mlrepo.report.drawing import vega_script
@@ -77,6 +78,7 @@ def _records() -> Iterator[RunRecord]:
                 result=Metric(value, "F1" if mode == ACCURACY else "samples/s"),
                 validity=PUBLISHED,
                 tags=(IMPORTED_TAG, SUMMARY_TAG),
+                placement=Placement(placed=False, reason="imported from summary.json"),
             )
 
 
@@ -174,7 +176,7 @@ def test_every_chart_has_marks_and_a_text(opened: Callable[..., Any]) -> None:
 
 def test_published_rounds_are_lines_and_a_front(opened: Callable[..., Any]) -> None:
     """The submitter's own line is the thick one with diamonds; the front has whom none beats."""
-    page = opened("pareto=pareto-bert-99-Offline-accuracy")
+    page = opened("pareto=pareto-bert-99-Offline-accuracy&a=v5.1 Acme&b=v6.1 Acme")
     lines = page.eval_on_selector_all(
         "#charts-rounds svg .mark-line path",
         "paths => paths.map(path => [getComputedStyle(path).strokeWidth, path.getAttribute('d')])",
@@ -196,6 +198,7 @@ def test_published_rounds_are_lines_and_a_front(opened: Callable[..., Any]) -> N
     figure = page.inner_text("#charts-pareto figcaption")
     assert "2 of them of Acme, 1 on the front" in figure
     assert page.locator("#charts-pareto svg .mark-symbol path[aria-label]").count() == 4
+    assert "2.25" in page.inner_text("#compared summary >> nth=0")
 
 
 def test_the_table_is_filtered_sorted_and_opened(opened: Callable[..., Any]) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from mlrepo.errors import UserError
 from mlrepo.record import (
+    UNDATED,
     HostFacts,
     LoadgenFacts,
     Metric,
@@ -22,6 +23,7 @@ from mlrepo.record import (
     is_run_id,
     new_run_id,
     timestamp,
+    undated_run_id,
 )
 from tests.samples import sample_record
 
@@ -128,6 +130,15 @@ def test_a_run_id_sorts_by_start_and_tells_content_apart() -> None:
     assert new_run_id(start + datetime.timedelta(seconds=1), b"a") > max(first, second)
     assert is_run_id(first)
     assert timestamp(start) == "2026-11-23T12:14:07Z"
+
+
+def test_ids_without_a_time_do_not_meet() -> None:
+    """Those of several rounds are of one day: six digits alone would repeat some of them."""
+    contents = [str(number).encode() for number in range(20_000)]
+    assert len({new_run_id(UNDATED, content) for content in contents}) < len(contents)
+    ids = [undated_run_id(content) for content in contents]
+    assert len(set(ids)) == len(contents)
+    assert all(is_run_id(each) and each.startswith("19700101T") for each in ids)
 
 
 @pytest.mark.parametrize(

@@ -317,7 +317,7 @@
     const named = text.trim() === "latest" ? data.runs.filter(counts).slice(-1) : [];
     const exact = [...named, ...newestFirst.filter((run) => of(run, "run") === text.trim())];
     const valid = (run) =>
-      of(run, "verdict") === "VALID" && !NO_RESULT.some((tag) => of(run, "tags").includes(tag));
+      ["VALID", "PUBLISHED"].includes(of(run, "verdict")) && !NO_RESULT.some((tag) => of(run, "tags").includes(tag));
     const wanted = text.trim();
     let runs = exact;
     if (!exact.length && /^(tag:|exp\/|system:)\S+$/.test(wanted)) {
