@@ -53,6 +53,7 @@ def main() -> None:
     for number in range(asked.repeat):
         with tempfile.TemporaryDirectory() as name:
             root = (asked.keep if number == 0 and asked.keep else Path(name)) / "r"
+            root.parent.mkdir(parents=True, exist_ok=True)
             names = ("--submitter", "Acme", "--division", "open", "--system", "box")
             _mlrepo(Path.cwd(), root.parent / "out", "init", str(root), *names)
             command = ("import", str(asked.tree.resolve()), "--round", asked.round)

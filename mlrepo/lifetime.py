@@ -103,6 +103,8 @@ def end_with_parent(parent: int) -> None:
 
 def _begin(parent: int, initializer: Callable[..., None] | None, initargs: tuple[Any, ...]) -> None:
     end_with_parent(parent)
+    # Ctrl-C reaches all processes of a terminal: these end with the work that they have begun.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if initializer is not None:
         initializer(*initargs)
 

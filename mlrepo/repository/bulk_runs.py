@@ -88,6 +88,12 @@ def record_runs(
         yield from until_made(repository, experiment.ref, attempt, kept=_KEPT)
 
 
+def recorded_on(repository: ResultsRepository, experiment: Experiment) -> set[str]:
+    """Return the ids of the runs that an experiment branch has; none if there is no branch."""
+    tip = read_tip(repository, experiment.ref)
+    return set() if tip is None else set(Tip(repository.git, repository.git[tip].tree.id).run_ids())
+
+
 def _batches(runs: Iterable[RunToRecord]) -> Iterator[list[RunToRecord]]:
     """Yield the runs in batches; those before an error first, which is then raised."""
     batch: list[RunToRecord] = []

@@ -129,6 +129,37 @@ def test_importing_again_changes_nothing(root: Path, tmp_path: Path) -> None:
     assert everything(root) == before
 
 
+def test_of_many_runs_their_numbers_are_printed(root: Path, tmp_path: Path) -> None:
+    """By submitter and benchmark, what was left out and why, and what comes next."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    offline = submission.result("Offline")
+    [acme] = (submission.root / "closed").iterdir()
+    for number in range(12):
+        shutil.copytree(acme, acme.with_name(f"Beta{number}"))
+    for number in range(5):
+        result = acme.with_name(f"Beta{number}") / offline.relative_to(acme)
+        for log in result.rglob("mlperf_log_detail.txt"):
+            log.unlink()
+    command = ("import", str(submission.root), "--round", "v6.1")
+    done = mlrepo(root, *command)
+    done.says("They are on exp/import-v6.1.", "`mlrepo log --experiment import-v6.1`")
+    done.says("Left out: 5 of which is said: it holds no mlperf_log_detail.txt.", "… and 2 more")
+    names, *rows = (line.split() for line in done.out.split("\n\n")[0].splitlines())
+    assert [name for name, *_ in rows] == sorted(
+        ["closed/Acme", *(f"closed/Beta{number}" for number in range(12))]
+    )
+    whole = dict(zip(names[1:], rows[-1][1:], strict=True))
+    assert whole == {"SUTS": "1", "RESULTS": "3", "RUNS": "12", "VALID": "12"}
+    total = sum(int(row[names.index("RUNS")]) for row in rows)
+    done.says(f"{total} runs. ")
+    names, benchmark = (line.split() for line in done.out.split("\n\n")[1].splitlines())
+    assert (names[0], benchmark[0]) == ("BENCHMARK", offline.parent.name)
+    assert benchmark[names.index("RUNS")] == str(total)
+    again = mlrepo(root, *command, "--all")
+    again.says(f"{total} runs. All of them were on exp/import-v6.1 already.")
+    assert sum(line.startswith("2026") for line in again.out.splitlines()) == total
+
+
 def test_a_repository_is_imported_by_its_url(root: Path, tmp_path: Path) -> None:
     """Fetched into a temporary copy; its objects stay out of ours but for the runs' files."""
     submission = write_submission(tmp_path / "theirs", "v6.1")

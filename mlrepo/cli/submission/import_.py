@@ -16,8 +16,15 @@ from mlrepo import __version__
 from mlrepo.cli.command import Command
 from mlrepo.cli.context import current_repository, not_empty, resolver
 from mlrepo.cli.progress import StepLine
-from mlrepo.cli.render import JsonEntries, print_json, print_table, verdict
-from mlrepo.errors import UserError
+from mlrepo.cli.render import JsonEntries, print_json
+from mlrepo.cli.submission.imported_tables import (
+    RunRow,
+    print_counts,
+    print_left_out,
+    print_runs,
+    row_of,
+)
+from mlrepo.errors import Interrupted, UserError
 from mlrepo.limits import usable_cpus
 from mlrepo.shell import shell_command
 
@@ -30,6 +37,8 @@ if TYPE_CHECKING:
 
 # Above this many results only a table is printed; --commands and --json still give the commands.
 _FEW = 12
+# Above this many runs, only how many there are of whom.
+_MANY = 100
 
 
 @dataclass(frozen=True)
@@ -39,7 +48,7 @@ class _Imported:
     A whole round has thousands: what is not shown is not kept.
     """
 
-    row: tuple[str, ...]
+    row: RunRow
     mode: str
     commit: str
     command: TodaysCommand | None
@@ -70,6 +79,7 @@ class _Imported:
     is_flag=True,
     help="Only the summary of a published repository, not its logs.",
 )
+@click.option("--all", "show_all", is_flag=True, help="List every run, also of a whole round.")
 @click.option("--commands", is_flag=True, help="Print the command of today for every result.")
 @click.option("--dry-run", is_flag=True, help="Read everything, record nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print records and commands as JSON.")
@@ -82,6 +92,7 @@ def command(
     benchmark: str | None,
     experiment: str | None,
     summary_only: bool,
+    show_all: bool,
     commands: bool,
     dry_run: bool,
     as_json: bool,
@@ -96,7 +107,8 @@ def command(
     its results have the verdict PUBLISHED, since nothing of them can be judged here. They give way
     to the same results with logs, whichever are imported first.
 
-    With each result comes the `mlrepo bench` command that would make it today.
+    With each result comes the `mlrepo bench` command that would make it today. Of a whole round
+    only the numbers of results and runs are printed.
 
     \b
     Example:
@@ -108,6 +120,7 @@ def command(
     from mlrepo.exchange.imported import Importer
     from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
     from mlrepo.exchange.imported_summary import summary_in, summary_runs
+    from mlrepo.repository.bulk_runs import recorded_on
     from mlrepo.repository.experiments import Experiment
     from mlrepo.settings import setting_named
 
@@ -141,20 +154,22 @@ def command(
                 ),
             )
         keeps = _Shown(repository, records=as_json, commands=commands or as_json)
+        known = recorded_on(repository, onto)
         done = list(_record(repository, onto, runs, keeps, dry_run=dry_run))
     if as_json:
         values = _values(done, onto.branch, dry_run=dry_run)
         left_out = [{"path": one.path, "why": one.why} for one in importer.left_out]
         print_json("mlrepo.import/1", {**values, "left_out": left_out})
         return
-    _print(done, commands=commands)
-    for one in importer.left_out[:_FEW]:
-        click.echo(f"Left out: {one.path}: {one.why}.")
-    if len(importer.left_out) > _FEW:
-        click.echo(f"… and {len(importer.left_out) - _FEW} more; --json lists them.")
-    where = "Nothing was recorded." if dry_run else f"They are on {onto.branch}."
+    _print(done, commands=commands, every=show_all)
+    print_left_out(importer.left_out)
     what = "results and accuracies of a summary, without logs" if file else "runs"
-    click.echo(f"{len(done)} {what}. {where}")
+    click.echo(f"{len(done)} {what}. {_where(done, onto, None if dry_run else known)}")
+    if done and not dry_run:
+        click.echo(
+            f"`mlrepo status --round {found.name}` shows the results, `mlrepo log --experiment "
+            f"{onto.name}` lists the runs, `mlrepo report` makes a page of them."
+        )
 
 
 @contextlib.contextmanager
@@ -210,7 +225,7 @@ class _Shown:
         wanted = wanted and run.trailers["MLRepo-Validity"] != PUBLISHED
         command = todays_command(run.record, run.workflow, self._today) if wanted else None
         record = run.files["run.json"] if self._records else b""
-        return _Imported(_row(run), mode, commit, command, record)
+        return _Imported(row_of(run), mode, commit, command, record)
 
 
 def _record(
@@ -226,6 +241,7 @@ def _record(
 
     line = StepLine("Importing", unit="runs")
     waiting: deque[_Imported] = deque()
+    number = 0
 
     def read() -> Iterator[RunToRecord]:
         for run in runs:
@@ -242,51 +258,53 @@ def _record(
         for number, commit in enumerate(commits, start=1):
             line.update(number, None)
             yield replace(waiting.popleft(), commit=commit)
+    except KeyboardInterrupt as error:
+        recorded = 0 if dry_run else number
+        raise Interrupted(
+            f"Interrupted. {recorded} runs were recorded on {experiment.branch}.",
+            hint="Run the command again for the others: it records none twice.",
+        ) from error
     finally:
         line.close()
 
 
-def _print(done: list[_Imported], *, commands: bool) -> None:
+def _where(done: list[_Imported], onto: Experiment, known: set[str] | None) -> str:
+    """Say where the runs are, and how many were there before; None if nothing was recorded."""
+    if known is None:
+        return "Nothing was recorded."
+    old = sum(one.row.run in known for one in done)
+    if not old:
+        return f"They are on {onto.branch}."
+    if old == len(done):
+        return f"All of them were on {onto.branch} already."
+    return f"They are on {onto.branch}; {old} of them were there already."
+
+
+def _print(done: list[_Imported], *, commands: bool, every: bool) -> None:
     from mlrepo.record import PERFORMANCE, PUBLISHED
 
-    print_table(
-        ("RUN", "SUBMITTER", "SUT", "BENCHMARK", "SCENARIO", "MODE", "RESULT", "VERDICT"),
-        [(*one.row[:-1], verdict(one.row[-1])) for one in done],
-        right=(6,),
-        drop=("SUBMITTER", "BENCHMARK", "SUT", "MODE"),
-        tail="RUN",
-    )
-    measured = [one for one in done if one.mode == PERFORMANCE and one.row[-1] != PUBLISHED]
+    rows = [one.row for one in done]
+    shortened = len(rows) > _MANY and not every
+    if not shortened:
+        print_runs(rows)
+    elif not commands:
+        print_counts(rows)
+    measured = [one for one in done if one.mode == PERFORMANCE and one.row.validity != PUBLISHED]
     if not commands and len(measured) > _FEW:
-        click.echo("--commands prints the command that would make each of them today.")
+        lists = "--all lists every run; " if shortened else ""
+        click.echo(f"{lists}--commands prints the command that would make each of them today.")
         return
     for one in measured:
         if one.command is None:
             continue
-        _, _, system, benchmark, scenario, *_ = one.row
-        click.echo(f"\n{system} {benchmark} {scenario}, today:")
+        row = one.row
+        click.echo(f"\n{row.sut} {row.benchmark} {row.scenario}, today:")
         text = shell_command(one.command.arguments) if one.command.arguments else "(none)"
         click.echo(f"  {text}")
         for remark in one.command.remarks:
             click.echo(f"  # {remark}")
     if measured:
         click.echo()
-
-
-def _row(run: ImportedRun) -> tuple[str, ...]:
-    from mlrepo.repository.trailers import parse_result
-
-    def said(name: str) -> str:
-        return run.trailers.get(f"MLRepo-{name}", "")
-
-    return (
-        run.run,
-        f"{said('Division')}/{said('Submitter')}",
-        *(said(name) for name in ("System", "Benchmark", "Scenario")),
-        said("Test") or said("Mode"),
-        str(parse_result(said("Result"))),
-        said("Validity"),
-    )
 
 
 def _values(done: list[_Imported], branch: str, *, dry_run: bool) -> dict[str, object]:
