@@ -39,7 +39,7 @@ from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF
 from mlrepo.layout.files import ACCURACY_TEXT
 from mlrepo.lifetime import worker_pool
 from mlrepo.logs.accuracy_text import read_metrics
-from mlrepo.logs.detail import DetailLog, parse_detail
+from mlrepo.logs.detail import DetailLog, parse_detail, without_samples
 from mlrepo.logs.metrics import loadgen_metrics
 from mlrepo.logs.old_detail import parse_old
 from mlrepo.paths import DIVISIONS
@@ -320,7 +320,7 @@ class Importer:
         for kind, directory in directories.items():
             for path in _files_of(directory, kind):
                 with contextlib.suppress(InvalidResult):  # too large: it is not imported
-                    yield self._bytes(path)
+                    yield without_samples(self._bytes(path))
 
     def _endpoints_run(
         self, base: ResultFacts, kind: RunKind, findings: Iterable[Finding], value: Metric | None
@@ -370,7 +370,7 @@ class Importer:
             self.left_out.append(SkippedLogs(called, error.message))
             return None
         if facts.system:
-            files[_SYSTEM_JSON] = (json.dumps(facts.system, indent=4) + "\n").encode()
+            files[_SYSTEM_JSON] = facts.system_json
         files, redactions = masked_files(files, called, kinds)
         for name, number in facts.redactions.items():
             redactions[name] = redactions.get(name, 0) + number

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import posixpath
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from mlrepo.digest import sha256_bytes
@@ -85,6 +87,11 @@ class ResultFacts:
         """What others wrote of the result."""
         return self.system, self.measurements, self.workflow
 
+    @cached_property
+    def system_json(self) -> bytes:
+        """The description of the system as a file."""
+        return (json.dumps(self.system, indent=4) + "\n").encode()
+
 
 class RunKind(NamedTuple):
     """The mode of a run, and its compliance test, if any."""
@@ -128,8 +135,10 @@ def record_of(
     mode, test = kind
     began = str(detail.values.get("test_datetime") or "")
     started = _moment(began or str(detail.values.get("loadgen_build_date_utc") or ""))
-    own = next((files[name] for name in (DETAIL_LOG, *_ENDPOINTS) if name in files), b"")
-    content = f"{facts.path}/{mode}/{test}/{sha256_bytes(own)}"
+    names = (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG, *_ENDPOINTS)
+    logs = {n: StoredLog(sha256_bytes(files[n]), len(files[n])) for n in names if n in files}
+    own = next((logs[name].sha256 for name in (DETAIL_LOG, *_ENDPOINTS) if name in logs), None)
+    content = f"{facts.path}/{mode}/{test}/{own or sha256_bytes(b'')}"
     # The verification decides about a test: in old rounds LoadGen calls many of them INVALID.
     reasons = [*found.reasons, *([] if test else _invalid(mode, detail, found.result, files))]
     place, system = facts.place, facts.system
@@ -168,11 +177,7 @@ def record_of(
             seeds=effective.seeds,
             errors=tuple(detail.errors),
         ),
-        logs={
-            name: StoredLog(sha256_bytes(files[name]), len(files[name]))
-            for name in (SUMMARY_LOG, DETAIL_LOG, ACCURACY_LOG, *_ENDPOINTS)
-            if name in files
-        },
+        logs=logs,
         source=SourceFacts(imported=source.label, path=facts.path),
         host=HostFacts.well_formed(
             {key: value for key, value in system.items() if isinstance(value, str | int)}

@@ -33,6 +33,7 @@ from mlrepo.record.forms import (
     Use,
     plain,
 )
+from mlrepo.record.indented import indented
 from mlrepo.record.plans import CommandPlan
 from mlrepo.record.request import Request
 from mlrepo.record.values import ACCURACY, Metric, Placement, StoredLog
@@ -146,9 +147,7 @@ class RunRecord(Facts):
 
         A non-finite number becomes ``null``: JSON has none, and the log keeps it.
         """
-        text = json.dumps(
-            self.to_dict(), sort_keys=True, indent=2, ensure_ascii=False, allow_nan=False
-        )
+        text = indented(self.to_dict())
         # An argument that is not UTF-8 has lone surrogates; their escape is valid JSON.
         return f"{text}\n".encode("utf-8", "backslashreplace")
 

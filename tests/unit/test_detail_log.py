@@ -7,7 +7,7 @@ import json
 import pytest
 
 from mlrepo.errors import InvalidResult
-from mlrepo.logs.detail import parse_detail
+from mlrepo.logs.detail import parse_detail, without_samples
 
 
 def _line(key: str, value: object, *, error: bool = False, number: int = 1) -> bytes:
@@ -108,3 +108,16 @@ def test_a_damaged_line_is_invalid_with_its_number(line: bytes) -> None:
     """Damage is a finding with file and line, never a crash."""
     with pytest.raises(InvalidResult, match=r"x\.txt:3 is not a LoadGen log line"):
         parse_detail(b"\n" + _line("a", 1) + line + b"\n", "x.txt")
+
+
+def test_numbers_of_samples_are_left_out_where_the_rest_is_searched() -> None:
+    """Lists of numbers alone: what else is in one, or in a line cut short, stays."""
+    other = _line("effective_samples", [1, 2])
+    hidden = _line("loaded_qsl_set", [1, "token"])
+    cut = _line("loaded_qsl_set", list(range(99)))[:200]
+    loaded = _line("loaded_qsl_set", list(range(99)))
+    data = b"".join([loaded, other, hidden, loaded, cut])
+    emptied = _line("loaded_qsl_set", [])
+    assert without_samples(data) == b"".join([emptied, other, hidden, emptied, cut])
+    assert without_samples(other) == other
+    assert without_samples(b"") == b""
