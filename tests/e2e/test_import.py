@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.driver import all_bytes, everything, mlrepo
+from mlrepo.repository.locks import locked
+from tests.e2e.driver import all_bytes, everything, finish, mlrepo, start, until
 from tests.outside import CORPUS, needs_shared
 from tests.samples import git
 from tests.submissions import write_submission
@@ -158,6 +161,25 @@ def test_of_many_runs_their_numbers_are_printed(root: Path, tmp_path: Path) -> N
     again = mlrepo(root, *command, "--all")
     again.says(f"{total} runs. All of them were on exp/import-v6.1 already.")
     assert sum(line.startswith("2026") for line in again.out.splitlines()) == total
+
+
+def test_an_import_that_is_interrupted_is_completed_by_the_same_command(
+    root: Path, tmp_path: Path
+) -> None:
+    """Ctrl-C reaches its processes as well; nothing is left of what was not recorded."""
+    submission = write_submission(tmp_path / "theirs", "v6.1")
+    command = ("import", str(submission.root), "--round", "v6.1")
+    store = root / ".git" / "mlrepo"
+    with locked(store / "record.lock", timeout=10):  # so that it cannot end before
+        process = start(root, *command)
+        until(lambda: list((store / "quarantine").glob("*/bulk/marks")), "the runs to be written")
+        os.killpg(process.pid, signal.SIGINT)
+        done = finish(process)
+    assert done.code == 130
+    done.says("0 runs were recorded on exp/import-v6.1", "Run the command again")
+    assert git(root, "branch", "--list", "exp/*") == ""
+    assert list((store / "quarantine").iterdir()) == []
+    mlrepo(root, *command).says("12 runs. They are on exp/import-v6.1.")
 
 
 def test_a_repository_is_imported_by_its_url(root: Path, tmp_path: Path) -> None:

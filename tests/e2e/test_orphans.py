@@ -132,6 +132,33 @@ def test_workers_end_with_their_parent(ending: signal.Signals) -> None:
     process.stdout.close()
 
 
+def test_workers_leave_ctrl_c_to_their_parent() -> None:
+    """A terminal sends it to all: one message is enough, and it is not a traceback of theirs."""
+    script = (
+        "import os, time\n"
+        "from mlrepo.lifetime import worker_pool\n"
+        "with worker_pool(2) as pool:\n"
+        "    waits = [pool.submit(time.sleep, 1) for _ in range(2)]\n"
+        "    print('working', flush=True)\n"
+        "    try:\n"
+        "        time.sleep(120)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print([one.result() for one in waits])\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"working\n"
+    until(lambda: len(_children(process.pid)) == 2, "workers")
+    time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.communicate()[0] == b"[None, None]\n"
+
+
 def test_a_program_of_others_ends_with_its_parent() -> None:
     """MLCommons' checker runs for minutes."""
     script = (

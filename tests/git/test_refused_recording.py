@@ -14,8 +14,9 @@ import pytest
 
 from mlrepo.errors import Busy, UserError
 from mlrepo.paths import RepoPath
-from mlrepo.repository import commits
+from mlrepo.repository import bulk_runs, commits
 from mlrepo.repository import recorder as recorder_module
+from mlrepo.repository.bulk_runs import RunToRecord, record_runs
 from mlrepo.repository.discovery import ResultsRepository, find_repository
 from mlrepo.repository.experiments import Experiment
 from mlrepo.repository.history import recorded_runs
@@ -271,6 +272,51 @@ def test_a_full_disk_leaves_nothing_half_written(
             git(repository.root, "gc", "--quiet")
         assert 3 <= failures < 25, "the sizes must meet both a full disk and one with room"
         assert len(list(recorded_runs(repository))) == 25
+
+
+def test_a_disk_that_fills_up_while_a_round_is_recorded_leaves_whole_runs(
+    make_repository: Callable[..., ResultsRepository],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The batches before stay, the message says what to do, and the same again completes it."""
+    monkeypatch.setattr(bulk_runs, "_MOST_RUNS", 3)
+    disk = tmp_path / "disk"
+    failures = 0
+    for free in (0, 8, 24, 48, 120):  # KiB left for the second batch
+        runs = [
+            RunToRecord(sample_run_id(number), f"run {number}", {"log": os.urandom(10_000)})
+            for number in range(6)
+        ]
+        with _small_disk(disk, "4m"):
+            repository = make_repository("disk/results")
+            filler = disk / "filler"
+
+            def filling() -> Iterator[RunToRecord]:
+                yield from runs[:4]
+                _fill(filler, free * 1024)
+                yield from runs[4:]
+
+            def again(runs: Iterator[RunToRecord]) -> list[str]:
+                return list(record_runs(repository, identity, _EXPERIMENT, runs))
+
+            identity = git_identity(repository.root)
+            try:
+                again(filling())
+            except UserError as error:
+                failures += 1
+                assert "No space left" in error.message
+                assert "The runs before are recorded; run the command again" in error.hint
+                listed = git(repository.root, "ls-tree", "--name-only", f"{_EXPERIMENT.ref}:runs")
+                assert listed.split() == sorted(run.run for run in runs[:3])
+                git(repository.root, "fsck", "--strict", "--no-progress")
+            filler.unlink()
+            again(iter(runs))
+            listed = git(repository.root, "ls-tree", "--name-only", f"{_EXPERIMENT.ref}:runs")
+            assert listed.split() == sorted(run.run for run in runs)
+            git(repository.root, "fsck", "--strict", "--no-progress")
+        disk.rmdir()
+    assert 1 <= failures < 5, "the sizes must meet both a full disk and one with room"
 
 
 def test_a_full_disk_is_said_by_the_raw_store(tmp_path: Path) -> None:
