@@ -7,9 +7,11 @@ consecutive commits as differences, and syncs one pack.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,9 +47,10 @@ if TYPE_CHECKING:
 
 # What is recorded at once: more takes more memory, less takes more packs.
 _MOST_RUNS = 500
-_MOST_BYTES = 24 << 20
+_MOST_BYTES = 16 << 20
 _BEGINNING = 96
 _REF = "refs/heads/tree"
+_MARKS = "marks"
 _KEPT = "The runs before are recorded; run the command again for the others."
 
 
@@ -78,14 +81,30 @@ def record_runs(
     Busy
         A lock could not be taken; the runs before are recorded.
     """
-    known: dict[str, str] = {}
-    for batch in _batches(runs):
-        if identity.sign:  # only git itself knows how to sign
-            for run in batch:
-                yield _record_alone(repository, identity, experiment, run)
-            continue
-        attempt = partial(_attempt, repository, identity, experiment, batch, known)
-        yield from until_made(repository, experiment.ref, attempt, kept=_KEPT)
+    if identity.sign:  # only git itself knows how to sign
+        for run in runs:
+            _refuse_large(run)
+            yield _record_alone(repository, identity, experiment, run)
+        return
+    with ThreadPoolExecutor(1) as thread:
+        recording = _Recording(repository, identity, experiment, thread)
+        begun: _Begun | None = None
+        try:
+            for batch in _batches(runs):
+                if begun is not None:
+                    written, begun = begun, None
+                    yield from recording.finished(written)
+                begun = recording.begun(batch)
+        except MlrepoError:
+            if begun is not None:
+                yield from recording.finished(begun)
+            raise
+        except BaseException:
+            if begun is not None:
+                begun.close()
+            raise
+        if begun is not None:
+            yield from recording.finished(begun)
 
 
 def recorded_on(repository: ResultsRepository, experiment: Experiment) -> set[str]:
@@ -136,30 +155,121 @@ def _record_alone(
     return Recorder(repository, identity).record(experiment, run.run, files, compose).commit
 
 
-def _attempt(
-    repository: ResultsRepository,
-    identity: Identity,
-    experiment: Experiment,
-    batch: Sequence[RunToRecord],
-    known: dict[str, str],
-) -> list[str]:
-    """Return the commits of the runs; ``known`` keeps those found or made, by run."""
-    repository.reopen()  # each batch makes a pack, and libgit2 keeps trees of each
-    refuse_if_checked_out(repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
-    repo = repository.git
-    tip = read_tip(repository, experiment.ref)
-    parent = tip if tip is not None else start_point(repository, experiment)
-    there = Tip(repo, None if parent is None else repo[parent].tree.id)
-    recorded = set(there.run_ids())
-    new = {run.run: run for run in batch if run.run not in recorded}
-    if any(run.run in recorded and run.run not in known for run in batch):
-        known |= _commits_of(repository, parent, experiment)
-    for run in batch:  # a run without its commit or with lost files: the recorder's to settle
-        if run.run in recorded and not (run.run in known and _is_whole(there, run.run)):
-            known[run.run] = _record_alone(repository, identity, experiment, run)
-    if new:
-        known |= _commit(repository, identity, experiment, tip, parent, list(new.values()))
-    return [known[run.run] for run in batch]
+@dataclass
+class _Begun:
+    """A batch that git is writing.
+
+    Attributes
+    ----------
+    runs, new:
+        Those of the batch, and those among them that the branch does not have.
+    tip:
+        Where the branch was.
+    feeding:
+        Ends when git has written the new runs into the quarantine; None if there are none.
+    """
+
+    runs: Sequence[RunToRecord]
+    new: Sequence[RunToRecord]
+    tip: pygit2.Oid | None
+    stack: contextlib.ExitStack
+    quarantine: Quarantine | None = None
+    directory: Path = Path()
+    feeding: Future[None] | None = None
+
+    def close(self) -> None:
+        """Remove what was written."""
+        if self.feeding is not None:
+            wait([self.feeding])
+        self.stack.close()
+
+
+@dataclass
+class _Recording:
+    """Records batches on a branch; the next is read while git writes one in a thread.
+
+    ``known`` are the commits found or made so far, by run.
+    """
+
+    repository: ResultsRepository
+    identity: Identity
+    experiment: Experiment
+    thread: ThreadPoolExecutor
+    known: dict[str, str] = field(default_factory=dict)
+
+    def begun(self, batch: Sequence[RunToRecord]) -> _Begun:
+        """Let git begin to write a batch on the tip of the branch."""
+        begin = partial(self._begin, batch)
+        return until_made(self.repository, self.experiment.ref, begin, kept=_KEPT)
+
+    def finished(self, begun: _Begun) -> list[str]:
+        """Return the commits of a batch's runs, when the branch has them."""
+        attempts = [begun]
+
+        def attempt() -> list[str]:
+            written = attempts.pop() if attempts else self._begin(begun.runs)
+            try:
+                if written.new:
+                    self.known |= self._published(written)
+            finally:
+                written.close()
+            return [self.known[run.run] for run in begun.runs]
+
+        return until_made(self.repository, self.experiment.ref, attempt, kept=_KEPT)
+
+    def _begin(self, batch: Sequence[RunToRecord]) -> _Begun:
+        repository, experiment, known = self.repository, self.experiment, self.known
+        repository.reopen()  # each batch makes a pack, and libgit2 keeps trees of each
+        refuse_if_checked_out(repository, experiment.ref, instead=ANOTHER_EXPERIMENT)
+        repo = repository.git
+        tip = read_tip(repository, experiment.ref)
+        parent = tip if tip is not None else start_point(repository, experiment)
+        there = Tip(repo, None if parent is None else repo[parent].tree.id)
+        recorded = set(there.run_ids())
+        new = list({run.run: run for run in batch if run.run not in recorded}.values())
+        if any(run.run in recorded and run.run not in known for run in batch):
+            known |= _commits_of(repository, parent, experiment)
+        for run in batch:  # a run without its commit or with lost files: the recorder's to settle
+            if run.run in recorded and not (run.run in known and _is_whole(there, run.run)):
+                known[run.run] = _record_alone(repository, self.identity, experiment, run)
+        with contextlib.ExitStack() as stack:
+            begun = _Begun(batch, new, tip, stack)
+            if new:
+                begun.quarantine = stack.enter_context(quarantined(repository))
+                begun.directory = _bare_repository(begun.quarantine, parent)
+                commands = _commands(self.identity, parent, new)
+                begun.feeding = self.thread.submit(_write, begun.directory, commands)
+            begun.stack = stack.pop_all()
+        return begun
+
+    def _published(self, begun: _Begun) -> dict[str, str]:
+        """Move the branch to what was written, if nobody else has moved it."""
+        import pygit2
+
+        assert begun.feeding is not None and begun.quarantine is not None
+        begun.feeding.result()
+        commits = _commits_in(begun.directory, begun.new)
+        newest = pygit2.Oid(hex=commits[begun.new[-1].run])
+        repository = self.repository
+        lock = locked(repository.store / "record.lock", timeout=LOCK_TIMEOUT)
+        with lock, begun.quarantine.published_packs(begun.directory / "objects" / "pack"):
+            move_branch(
+                repository,
+                self.identity,
+                self.experiment.ref,
+                expected=begun.tip,
+                commit=newest,
+                message=f"{len(begun.new)} runs",
+            )
+            wait_for_gc(repository)
+            # One pack holds all: it is there, or it is not.
+            if unreadable(repository, [newest]):
+                raise UserError(
+                    f"The commit {newest} was written to {repository.common_dir}, but cannot be "
+                    "read back.",
+                    hint="Check the disk, and the repository with `git fsck`.",
+                )
+        return commits
 
 
 def _commits_of(
@@ -181,64 +291,26 @@ def _is_whole(tip: Tip, run: str) -> bool:
     return bool(files) and all(oid in tip.repo for oid in files.values())
 
 
-def _commit(
-    repository: ResultsRepository,
-    identity: Identity,
-    experiment: Experiment,
-    tip: pygit2.Oid | None,
-    parent: pygit2.Oid | None,
-    runs: Sequence[RunToRecord],
-) -> dict[str, str]:
-    """Write the commits outside of the lock; then move the branch if nobody else has."""
-    import pygit2
-
-    with quarantined(repository) as quarantine:
-        made, commits = _written(quarantine, identity, parent, runs)
-        newest = pygit2.Oid(hex=commits[runs[-1].run])
-        lock = locked(repository.store / "record.lock", timeout=LOCK_TIMEOUT)
-        with lock, quarantine.published_packs(made):
-            move_branch(
-                repository,
-                identity,
-                experiment.ref,
-                expected=tip,
-                commit=newest,
-                message=f"{len(runs)} runs",
-            )
-            wait_for_gc(repository)
-            # One pack holds all: it is there, or it is not.
-            if unreadable(repository, [newest]):
-                raise UserError(
-                    f"The commit {newest} was written to {repository.common_dir}, but cannot be "
-                    "read back.",
-                    hint="Check the disk, and the repository with `git fsck`.",
-                )
-    return commits
-
-
-def _written(
-    quarantine: Quarantine,
-    identity: Identity,
-    parent: pygit2.Oid | None,
-    runs: Sequence[RunToRecord],
-) -> tuple[Path, dict[str, str]]:
-    """Write a commit for each run as one pack; return its directory, and the commits by run."""
-    directory = _bare_repository(quarantine, parent)
-    marks = directory / "marks"
+def _write(directory: Path, commands: Iterable[bytes]) -> None:
+    """Let git write a commit for each run, as one pack."""
     try:
         feed_git(
             *("-c", "fastimport.unpackLimit=0", "-c", "pack.compression=1", "fast-import"),
-            *("--quiet", "--force", "--done", f"--export-marks={marks}"),
+            *("--quiet", "--force", "--done", f"--export-marks={directory / _MARKS}"),
             cwd=directory,
-            chunks=_commands(identity, parent, runs),
+            chunks=commands,
             extra={"GIT_DIR": str(directory)},
         )
     except GitError as error:
         raise MovedError(error.message) from error
-    lines = (line.split() for line in marks.read_text(encoding="ascii").splitlines())
+
+
+def _commits_in(directory: Path, runs: Sequence[RunToRecord]) -> dict[str, str]:
+    """Return the commits that were written, by run."""
+    marks = (directory / _MARKS).read_text(encoding="ascii")
+    lines = (line.split() for line in marks.splitlines())
     oids = {int(mark.removeprefix(":")): oid for mark, oid in lines}
-    commits = {run.run: oids[number] for number, run in enumerate(runs, start=1)}
-    return directory / "objects" / "pack", commits
+    return {run.run: oids[number] for number, run in enumerate(runs, start=1)}
 
 
 def _bare_repository(quarantine: Quarantine, parent: pygit2.Oid | None) -> Path:

@@ -109,17 +109,17 @@ def test_a_branch_that_moves_while_a_batch_is_written(
     results: ResultsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The batch is written again on top; nothing of the other's is lost."""
-    written = bulk_runs._written
+    commits_in = bulk_runs._commits_in
     moved: list[str] = []
 
     def slow(*arguments: object) -> object:
-        made = written(*arguments)  # type: ignore[arg-type]
+        made = commits_in(*arguments)  # type: ignore[arg-type]
         if not moved:
             moved.append("now")
             moved[:] = _recorded(results, iter([_run(50)]))
         return made
 
-    monkeypatch.setattr(bulk_runs, "_written", slow)
+    monkeypatch.setattr(bulk_runs, "_commits_in", slow)
     commits = _recorded(results, map(_run, range(2)))
     listed = git(results.root, "log", "--reverse", "--format=%H", "main..exp/import").split()
     assert listed == [*moved, *commits]

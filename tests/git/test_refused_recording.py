@@ -274,49 +274,49 @@ def test_a_full_disk_leaves_nothing_half_written(
         assert len(list(recorded_runs(repository))) == 25
 
 
+@pytest.mark.parametrize(("free", "fails"), [(0, True), (8, True), (24, True), (2000, False)])
 def test_a_disk_that_fills_up_while_a_round_is_recorded_leaves_whole_runs(
     make_repository: Callable[..., ResultsRepository],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
+    free: int,
+    fails: bool,
 ) -> None:
-    """The batches before stay, the message says what to do, and the same again completes it."""
+    """The batches before stay, the message says what to do, and the same again completes it.
+
+    ``free`` KiB are left for the second batch, which needs 30.
+    """
     monkeypatch.setattr(bulk_runs, "_MOST_RUNS", 3)
     disk = tmp_path / "disk"
-    failures = 0
-    for free in (0, 8, 24, 48, 120):  # KiB left for the second batch
-        runs = [
-            RunToRecord(sample_run_id(number), f"run {number}", {"log": os.urandom(10_000)})
-            for number in range(6)
-        ]
-        with _small_disk(disk, "4m"):
-            repository = make_repository("disk/results")
-            filler = disk / "filler"
+    runs = [
+        RunToRecord(sample_run_id(number), f"run {number}", {"log": os.urandom(10_000)})
+        for number in range(6)
+    ]
 
-            def filling() -> Iterator[RunToRecord]:
-                yield from runs[:4]
-                _fill(filler, free * 1024)
-                yield from runs[4:]
+    with _small_disk(disk, "4m"):
+        repository = make_repository("disk/results")
+        identity = git_identity(repository.root)
 
-            def again(runs: Iterator[RunToRecord]) -> list[str]:
-                return list(record_runs(repository, identity, _EXPERIMENT, runs))
-
-            identity = git_identity(repository.root)
-            try:
-                again(filling())
-            except UserError as error:
-                failures += 1
-                assert "No space left" in error.message
-                assert "The runs before are recorded; run the command again" in error.hint
-                listed = git(repository.root, "ls-tree", "--name-only", f"{_EXPERIMENT.ref}:runs")
-                assert listed.split() == sorted(run.run for run in runs[:3])
-                git(repository.root, "fsck", "--strict", "--no-progress")
-            filler.unlink()
-            again(iter(runs))
-            listed = git(repository.root, "ls-tree", "--name-only", f"{_EXPERIMENT.ref}:runs")
-            assert listed.split() == sorted(run.run for run in runs)
+        def recorded() -> list[str]:
+            tree = f"{_EXPERIMENT.ref}:runs"
             git(repository.root, "fsck", "--strict", "--no-progress")
-        disk.rmdir()
-    assert 1 <= failures < 5, "the sizes must meet both a full disk and one with room"
+            return git(repository.root, "ls-tree", "--name-only", tree).split()
+
+        failed = False
+        try:
+            commits = record_runs(repository, identity, _EXPERIMENT, iter(runs))
+            for number, _ in enumerate(commits, start=1):
+                if number == 3:
+                    _fill(disk / "filler", free * 1024)
+        except UserError as error:
+            failed = True
+            assert "No space left" in error.message
+            assert "The runs before are recorded; run the command again" in error.hint
+        assert failed == fails
+        assert recorded() == sorted(run.run for run in runs[: 3 if failed else 6])
+        (disk / "filler").unlink()
+        list(record_runs(repository, identity, _EXPERIMENT, iter(runs)))
+        assert recorded() == sorted(run.run for run in runs)
 
 
 def test_a_full_disk_is_said_by_the_raw_store(tmp_path: Path) -> None:
