@@ -220,10 +220,12 @@ def _read(reader: _SummaryReader, number: str, raw: Row) -> SummaryRow:
     )
     if version != reader.round.name:
         raise BadRowError(f"it is of {version}")
-    category, official = text(raw, "category"), text(raw, "official")
+    category = text(raw, "category")
+    # v6.1 also has words that are no benchmark, such as VLM.
+    official = reader.round.official_benchmark(benchmark) or text(raw, "official")
     if division not in reader.round.tables["divisions"]:
         raise BadRowError(f"there is no division {division!r}")
-    if category not in reader.round.tables["system_types"]:
+    if category not in (reader.round.tables["system_types"] or (category,)):  # v0.5 has none
         raise BadRowError(f"there is no category {category!r}")
     if spelled(scenario) not in SCENARIOS:
         raise BadRowError(f"there is no scenario {scenario!r}")
@@ -237,7 +239,7 @@ def _read(reader: _SummaryReader, number: str, raw: Row) -> SummaryRow:
         official,
         Metric(measured(raw, "result"), unit),
         _power(raw),
-        _scores(reader, number, raw, place),
+        _scores(reader, number, raw, place, official),
         described(raw),
         as_text(raw.get("weight_data_types")),
         tuple(_remarks(raw)),
@@ -278,7 +280,9 @@ def _power(raw: Row) -> Metric | None:
     return Metric(value, str(unit).lower()) if value is not None and known else None
 
 
-def _scores(reader: _SummaryReader, number: str, raw: Row, place: Place) -> dict[str, Metric]:
+def _scores(
+    reader: _SummaryReader, number: str, raw: Row, place: Place, official: str
+) -> dict[str, Metric]:
     """Return the metrics of the accuracy; what cannot be read is noted as left out."""
     said = raw.get("Accuracy")
     if said is None or said == "":
@@ -286,7 +290,7 @@ def _scores(reader: _SummaryReader, number: str, raw: Row, place: Place) -> dict
     words = as_text(said)
     bare = as_number(words)
     if bare is not None:  # an endpoint's score has no name
-        targets = reader.round.accuracy_targets(place.benchmark, place.scenario)
+        targets = reader.round.accuracy_targets(official, place.scenario)
         metric = str(targets[0]["metric"]) if len(targets) == 1 else "score"
         return {metric: Metric(bare, metric)}
     found: dict[str, Metric] = {}
