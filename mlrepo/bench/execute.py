@@ -15,9 +15,10 @@ from pathlib import Path
 from types import FrameType
 
 from mlrepo.bench.console import Console
-from mlrepo.bench.judge import OUTCOME_FILE, ChildExit
+from mlrepo.bench.judge import CLOCK, OUTCOME_FILE, ChildExit
 from mlrepo.errors import UserError
 from mlrepo.harness import child as entry
+from mlrepo.harness.clock import MOST_SET_SECONDS, clock_offset
 from mlrepo.harness.events import read_progress
 from mlrepo.harness.spec import CONSOLE_FILE, read_events
 from mlrepo.limits import memory_kills
@@ -89,6 +90,8 @@ class Progress:
         How much of the phase is done, in words: ``12 of 48 functions``.
     length:
         How long the run is expected to take, once that is known.
+    clock:
+        The clock's offset when a performance run began (:func:`clock_offset`).
     """
 
     phase: str
@@ -98,6 +101,7 @@ class Progress:
     left: float | None = None
     steps: str = ""
     length: RunLength | None = None
+    clock: float | None = None
 
 
 def execute(
@@ -125,11 +129,13 @@ def execute(
     with _stop_requests() as stop, _console(directory) as console:
         child = _start(command, directory, environ, console)
         try:
-            stopped = _watch(child, directory, stop, timeout, on_progress)
+            stopped, clock_set = _watch(child, directory, stop, timeout, on_progress)
         finally:
             _end(child)
     ended = timestamp(datetime.datetime.now(datetime.UTC))
-    outcome = ChildExit(child.returncode, stopped, ended, load_now(), memory_kills() - kills)
+    outcome = ChildExit(
+        child.returncode, stopped, ended, load_now(), memory_kills() - kills, clock_set
+    )
     try:
         write_atomically(directory / OUTCOME_FILE, json.dumps(outcome.to_dict()).encode())
     except OSError as error:
@@ -178,31 +184,49 @@ def _watch(
     stop: list[str],
     timeout: float | None,
     on_progress: Callable[[Progress], None],
-) -> str:
-    """Wait for the child; return why it must be stopped, or an empty string if it ended."""
+) -> tuple[str, float]:
+    """Wait for the child; return why it must be stopped, '' if it ended, and how the clock was set.
+
+    Those are the seconds by which the clock was set while LoadGen measured by it; 0 if it was not.
+    """
     begin = time.monotonic()
+    on_progress(_progress(directory))
     while True:
-        on_progress(_progress(directory))
-        try:
-            child.wait(timeout=_POLL_SECONDS)
-        except subprocess.TimeoutExpired:
-            pass
-        else:
-            on_progress(_progress(directory))  # what it said since, of a short run everything
-            return ""
+        running = _is_running(child)
+        now = _progress(directory)  # also what it said since, of a short run everything
+        on_progress(now)
+        clock_set = 0.0 if now.clock is None else clock_offset() - now.clock
+        if abs(clock_set) <= MOST_SET_SECONDS:
+            clock_set = 0.0
+        if not running:
+            return "", clock_set
         if stop:
-            return stop[0]
+            return stop[0], clock_set
+        if clock_set:
+            return CLOCK, clock_set
         if timeout is not None and time.monotonic() - begin > timeout:
-            return "timeout"
+            return "timeout", clock_set
+
+
+def _is_running(child: subprocess.Popen[bytes]) -> bool:
+    """Wait a moment; say whether the child still runs."""
+    try:
+        child.wait(timeout=_POLL_SECONDS)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
 
 
 def _progress(directory: Path) -> Progress:
     last: Mapping[str, object] = {"event": "starting", "time": time.time()}
     begin = last
     length: RunLength | None = None
+    clock: float | None = None
     for event in read_events(directory):
         last = event
         length = _length_of(event) or length
+        if isinstance(found := event.get("clock"), float):
+            clock = found
         if event["event"] != begin["event"]:
             begin = event
     phase = str(last["event"])
@@ -213,10 +237,10 @@ def _progress(directory: Path) -> Progress:
         steps = f"{last['done']} of {last['total']} functions" if known else ""
         return Progress(phase, elapsed, samples, steps=steps)
     if phase != "started" or length is None:
-        return Progress(phase, elapsed, samples, length=length)
+        return Progress(phase, elapsed, samples, length=length, clock=clock)
     left = length.left(elapsed, samples)
     fraction = elapsed / (elapsed + left) if elapsed + left > 0 else 1.0
-    return Progress(phase, elapsed, samples, fraction, left, length=length)
+    return Progress(phase, elapsed, samples, fraction, left, length=length, clock=clock)
 
 
 def _length_of(event: Mapping[str, object]) -> RunLength | None:

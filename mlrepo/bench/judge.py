@@ -39,6 +39,7 @@ from mlrepo.record import (
     AccuracyFacts,
     LoadReading,
     Metric,
+    format_number,
 )
 from mlrepo.record.codec import Facts
 from mlrepo.record.forms import Signed, Time
@@ -47,6 +48,8 @@ from mlrepo.workloads import Accuracy, Workload
 from mlrepo.workloads.measured import measured_as
 
 OUTCOME_FILE = "outcome.json"
+# Why the parent stops a child whose clock was set.
+CLOCK = "clock"
 # Exit codes of a process killed by the kernel, directly or reported by a shell.
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 
@@ -63,9 +66,11 @@ class ChildExit(Facts):
     returncode:
         Exit status, negative for a signal.
     stopped:
-        Why the parent stopped it: a signal name, ``timeout``, or an empty string.
+        Why the parent stopped it: a signal name, ``timeout``, ``clock``, or an empty string.
     memory_kills:
         How many processes the kernel killed during the run because memory ran out.
+    clock_set:
+        By how many seconds the clock was set while LoadGen measured by it.
     """
 
     returncode: Signed
@@ -73,6 +78,7 @@ class ChildExit(Facts):
     ended: Time
     load: LoadReading
     memory_kills: int = 0
+    clock_set: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,8 @@ def _why_failed(directory: Path, outcome: ChildExit | None) -> tuple[str, tuple[
     last: Mapping[str, object] = {"event": "nothing"}
     for event in read_events(directory):
         last = event
+    if outcome is not None and outcome.clock_set and outcome.stopped in ("", CLOCK):
+        return FAILED, _clock_was_set(outcome.clock_set)
     if last["event"] == "finished" and (outcome is None or not outcome.stopped):
         return None
     if last["event"] == "failed":
@@ -153,6 +161,15 @@ def _why_failed(directory: Path, outcome: ChildExit | None) -> tuple[str, tuple[
         return FAILED, _out_of_memory(last)
     reasons = [f"{_death(outcome.returncode)} while {_phase(last)}.", _last_words(directory)]
     return FAILED, tuple(reason for reason in reasons if reason)
+
+
+def _clock_was_set(seconds: float) -> tuple[str, str]:
+    where = "forward" if seconds > 0 else "back"
+    return (
+        f"The machine's clock was set {where} by {format_number(abs(seconds))} s while measuring, "
+        "and LoadGen takes its times from it: they are wrong.",
+        "Run it again. Let a daemon such as chrony slew the clock, and keep the machine awake.",
+    )
 
 
 def _out_of_memory(last: Mapping[str, object]) -> tuple[str, str]:

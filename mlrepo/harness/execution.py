@@ -18,6 +18,7 @@ from mlrepo.backends.endpoint import Endpoint
 from mlrepo.errors import Unusable, UserError
 from mlrepo.harness import query_list, warmup
 from mlrepo.harness.by_length import unpadded_form
+from mlrepo.harness.clock import clock_offset
 from mlrepo.harness.device_guard import described_on
 from mlrepo.harness.events import Reporter
 from mlrepo.harness.loadgen import (
@@ -140,7 +141,9 @@ def execute(
             begin()
         if timing is not None:
             timing.first_query(sample)
-        reporter.event("started", **about)
+        # The answers of an accuracy run are the same by any clock.
+        clock = {} if timing is None else {"clock": clock_offset()}
+        reporter.event("started", **about, **clock)
 
     rehearsed.at_first_query(started)
     # A garbage collection during a query would show up as latency; nothing here creates cycles.

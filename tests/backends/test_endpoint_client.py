@@ -458,6 +458,32 @@ def test_a_server_that_stalls_is_given_up() -> None:
     assert "1 of 3 requests wait" in error.message and "stall" in error.hint
 
 
+@pytest.mark.parametrize("days", [-1, 400])
+def test_a_clock_that_is_set_changes_no_latency_and_ends_no_request(
+    monkeypatch: pytest.MonkeyPatch, days: int
+) -> None:
+    """All times of the client are of the monotonic clock, also the watch for stalls."""
+
+    async def script(asked: Asked, writer: asyncio.StreamWriter, server: Server) -> None:
+        if asked.method == "POST":
+            await asyncio.sleep(0.3)
+        await answering(*GOOD)(asked, writer, server)
+
+    real, ahead = (time.time, time.time_ns), [0.0]
+    monkeypatch.setattr(time, "time", lambda: real[0]() + ahead[0])
+    monkeypatch.setattr(time, "time_ns", lambda: real[1]() + round(ahead[0] * 1e9))
+    with scripted.running(script) as server, loaded(server.url, stall="2") as backend:
+        for part in range(2):
+            collected = Collected(4)
+            backend.submit([sent(key) for key in range(4)], collected)
+            ahead[0] += days * 86_400
+            assert len(collected.wait()) == 4, part
+        served = backend.traffic()["served"]
+        assert server.connections == 4  # kept, not taken for idle
+    assert 300 <= served["latency"]["50"] <= served["latency"]["99"] < 3000
+    assert 0 <= served["tpot"]["50"] < 1000
+
+
 def test_an_idle_connection_that_the_server_closed_is_no_failure() -> None:
     """The request is sent again, once, and that is counted."""
 

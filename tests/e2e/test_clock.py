@@ -1,4 +1,4 @@
-"""A clock that jumps during a run loses nothing and spoils no estimate."""
+"""A clock that jumps during a run loses nothing, spoils no estimate, and makes no result."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.clock_shim import SettableClock
 from tests.e2e.driver import finish, measuring_child, mlrepo, start
 
 DAY = 86_400
@@ -50,3 +51,37 @@ def test_a_clock_that_jumps_during_a_run(root: Path, tmp_path: Path, days: int) 
     steps = mlrepo(root, *plan, **jumping).json["plan"]
     assert all(0 < step["seconds"] < 120 for step in steps)
     mlrepo(root, "status", **jumping).says("SingleStream", "short")
+
+
+@pytest.mark.parametrize("seconds", [-3600, 0.2])
+def test_a_clock_that_is_set_while_loadgen_measures_by_it_ends_the_run(
+    root: Path, tmp_path: Path, seconds: float
+) -> None:
+    """LoadGen takes times from the time of day: set back by an hour it would wait as long."""
+    clock = SettableClock(tmp_path)
+    run = ("bench", "run", "--model", "digits", "--backend", "patient", "--mode", "performance")
+    server = ("--scenario", "Server", "--qps", "20", "--time", "60", "--max-batchsize", "1")
+    running = start(root, *run, *server, **clock.environ)
+    measuring_child(root)
+    clock.set_by(seconds)
+    done = finish(running)
+    assert done.code == 1
+    where = "back by 3600 s" if seconds < 0 else "forward by 0.2"
+    done.says("FAILED", f"clock was set {where}", "not placed")
+    record = mlrepo(root, "show", "latest", "--json").json["record"]
+    assert record["validity"] == "FAILED" and record["result"]["value"] is None
+    assert (record["ended"] < record["started"]) == (seconds < 0)
+
+
+def test_answers_are_the_same_by_any_clock(root: Path, tmp_path: Path) -> None:
+    """An accuracy run measures nothing."""
+    clock = SettableClock(tmp_path)
+    run = ("bench", "run", "--model", "digits", "--backend", "patient", "--mode", "accuracy")
+    stream = ("--scenario", "SingleStream", "--max-batchsize", "1", "--count", "150")
+    running = start(root, *run, *stream, **clock.environ)
+    measuring_child(root)
+    clock.set_by(-3600)
+    done = finish(running)
+    record = mlrepo(root, "show", "latest", "--json").json["record"]
+    assert record["validity"] in ("VALID", "INVALID") and "clock" not in done.out + done.err
+    assert record["accuracy"]["judged"] == 150 and record["ended"] < record["started"]
