@@ -177,7 +177,7 @@ class Importer:
                 for result in results:
                     ahead.append(pool.submit(_work, result))
                     # No more than these wait in memory for a slower recorder.
-                    if len(ahead) > 2 * workers:
+                    if len(ahead) > workers + 1:
                         yield ahead.popleft().result()
                 while ahead:
                     yield ahead.popleft().result()
