@@ -33,6 +33,22 @@ def write_atomically(path: Path, data: bytes) -> None:
     sync_directory(path.parent)
 
 
+def write_where_named(path: Path, data: bytes) -> None:
+    """Write a file that a user named: a pipe or device is written to, and a link is followed.
+
+    A rename would put a file in the place of either, ``/dev/null`` among them.
+
+    Raises
+    ------
+    OSError
+        It cannot be written.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+    else:
+        write_atomically(path.resolve(), data)
+
+
 def sync_directory(path: Path) -> None:
     """Make a rename or a new entry in ``path`` durable."""
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)

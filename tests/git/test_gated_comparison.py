@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +46,43 @@ def compare(
         return Compared(code, *capsys.readouterr())
 
     return run
+
+
+# What an element may have, must have, and its children, by the schema of JUnit in Jenkins' xUnit
+# plugin (junit-10.xsd).
+_JUNIT = {
+    "testsuites": ({"name", "time", "tests", "failures", "errors"}, set(), {"testsuite"}),
+    "testsuite": (
+        {"name", "tests", "failures", "errors", "time", "skipped", "timestamp", "hostname", "id"},
+        {"name", "tests", "failures", "errors"},
+        {"testcase", "properties", "system-out", "system-err"},
+    ),
+    "testcase": (
+        {"name", "time", "classname", "group"},
+        {"name"},
+        {"skipped", "error", "failure", "system-out", "system-err"},
+    ),
+    "failure": ({"type", "message"}, set(), set()),
+    "skipped": ({"type", "message"}, set(), set()),
+    "system-out": (set(), set(), set()),
+}
+
+
+def _assert_junit(file: Path) -> None:
+    root = ElementTree.parse(file).getroot()
+    assert root.tag == "testsuites"
+    for element in root.iter():
+        may, must, children = _JUNIT[element.tag]
+        assert must <= set(element.attrib) <= may, element.tag
+        assert {child.tag for child in element} <= children
+        if "time" in element.attrib:
+            assert re.fullmatch(r"[0-9]+\.[0-9]{3}", element.attrib["time"])
+    [suite] = root
+    counted = {tag: len(list(suite.iter(tag))) for tag in ("testcase", "failure", "skipped")}
+    assert [suite.get(name) for name in ("tests", "failures", "skipped", "errors")] == [
+        *map(str, counted.values()),
+        "0",
+    ]
 
 
 def _pair(after: float, **changes: Any) -> Iterator[RunRecord]:
@@ -151,6 +189,7 @@ def test_a_report_and_annotations_for_ci(
     done = compare(_pair(900), "--gate", "3%", "--junit", "gate.xml")
     assert done.code == 1
     assert "::" not in done.out
+    _assert_junit(results.root / "gate.xml")
     [case] = ElementTree.parse(results.root / "gate.xml").getroot().iter("testcase")
     assert case.get("classname") == "digits.Offline.performance"
     assert [child.tag for child in case] == ["failure"]
@@ -190,6 +229,26 @@ def test_mistakes_are_named_and_nothing_is_written(
     assert done.code == 2
     assert words in done.err
     assert not list(Path(results.root).glob("*.xml"))
+
+
+def test_a_report_of_every_verdict_is_of_the_schema(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A regression, one that passed and one that was not judged, with names that XML has not."""
+    monkeypatch.chdir(results.root)
+    runs = RepeatedRuns()
+    subjects = (("b<&>'", 900, 5), ("digits", 1000, 5), ("few", 1000, 2))
+    records = [
+        run
+        for benchmark, after, number in subjects
+        for commit, rate in (("a", 1000), ("b", after))
+        for run in runs.make(number, rate, benchmark=benchmark, source={"commit": commit * 40})
+    ]
+    import_runs(results.root, records)
+    assert main(["trend", "--gate", "3", "--junit", "gate.xml"]) == 1
+    _assert_junit(results.root / "gate.xml")
+    cases = ElementTree.parse(results.root / "gate.xml").getroot().iter("testcase")
+    assert sorted(case[0].tag for case in cases) == ["failure", "skipped", "system-out"]
 
 
 def test_names_of_others_give_the_runner_no_commands(compare: Compare) -> None:

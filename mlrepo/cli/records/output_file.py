@@ -25,7 +25,7 @@ def write_output(repository: ResultsRepository, path: Path, data: bytes, option:
     UserError
         It cannot be written.
     """
-    from mlrepo.repository.files import write_atomically
+    from mlrepo.repository.files import write_where_named
     from mlrepo.repository.ignored import ignore_here
 
     if not path.parent.is_dir():
@@ -34,7 +34,7 @@ def write_output(repository: ResultsRepository, path: Path, data: bytes, option:
             hint=f"Make it first: mkdir -p {quoted(path.parent)}",
         )
     try:
-        write_atomically(path, data)
+        write_where_named(path, data)
     except OSError as error:
         raise UserError(
             f"{path} cannot be written: {error.strerror}.", hint=f"Name another file with {option}."

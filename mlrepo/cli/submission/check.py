@@ -170,13 +170,9 @@ def _emit(report: Report, profile: str, format_: str, output: Path | None, *, qu
 
 def _write(output: Path, text: str) -> None:
     """Write a file atomically; write to a pipe or device directly."""
-    from mlrepo.repository.files import write_atomically
+    from mlrepo.repository.files import write_where_named
 
     if output.is_dir() or not output.absolute().parent.is_dir():
         what = "is a directory" if output.is_dir() else "is in a directory that does not exist"
         raise UserError(f"--output {output} {what}.", hint="Name a file in an existing directory.")
-    data = text.encode("utf-8", "backslashreplace")
-    if output.exists() and not output.is_file():
-        output.write_bytes(data)
-    else:
-        write_atomically(output, data)
+    write_where_named(output, text.encode("utf-8", "backslashreplace"))

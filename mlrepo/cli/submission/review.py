@@ -69,7 +69,7 @@ def command(
     from mlrepo.exchange.review import review
     from mlrepo.proposal.measured import with_machines
     from mlrepo.repository.discovery import find_git_repository
-    from mlrepo.repository.files import write_atomically
+    from mlrepo.repository.files import write_where_named
     from mlrepo.rounds import SHIPPED
 
     here = find_git_repository(Path.cwd())
@@ -85,7 +85,7 @@ def command(
     if as_json:
         print_json("mlrepo.review/1", _values(done))
     elif output is not None:
-        write_atomically(output, render(done).encode("utf-8", "backslashreplace"))
+        write_where_named(output, render(done).encode("utf-8", "backslashreplace"))
         click.echo(f"Wrote {output}.", err=True)
     else:
         click.echo(render(done), nl=False)
