@@ -1,8 +1,9 @@
 """The record of one LoadGen run: ``run.json``, schema ``mlrepo.run/2``.
 
 ``run.json`` is the truth about a run; commit trailers and everything printed are derived from it.
-:mod:`~mlrepo.record.facts` has its parts, :mod:`~mlrepo.record.forms` the form of their values,
-:mod:`~mlrepo.record.codec` converts them to and from JSON.
+:mod:`~mlrepo.record.facts`, :mod:`~mlrepo.record.machine_facts` and
+:mod:`~mlrepo.record.endpoint_facts` have its parts, :mod:`~mlrepo.record.forms` the form of their
+values, :mod:`~mlrepo.record.codec` converts them to and from JSON.
 """
 
 from importlib import import_module
@@ -44,32 +45,36 @@ from mlrepo.record.values import (
 
 # Creating these classes takes 20 ms, and most commands only read trailers: see __getattr__.
 if TYPE_CHECKING:
+    from mlrepo.record.endpoint_facts import (
+        EndpointFacts,
+        ServerFacts,
+        TrafficFacts,
+    )
     from mlrepo.record.facts import (
         AccuracyFacts,
         AgreementFacts,
         BackendFacts,
-        ContradictionFacts,
         DatasetFacts,
-        DescriptionFacts,
-        EndpointFacts,
-        HostFacts,
         InputFacts,
-        KnobFacts,
-        LoadFacts,
         LoadgenFacts,
         LoadgenSettings,
-        LoadReading,
         ModelFacts,
         ModelFileFacts,
         NamingFacts,
-        NoiseFacts,
-        PlatformFacts,
         RequestedSettings,
-        ScriptFacts,
-        ServerFacts,
         SettingFacts,
         SourceFacts,
-        TrafficFacts,
+    )
+    from mlrepo.record.machine_facts import (
+        ContradictionFacts,
+        DescriptionFacts,
+        HostFacts,
+        KnobFacts,
+        LoadFacts,
+        LoadReading,
+        NoiseFacts,
+        PlatformFacts,
+        ScriptFacts,
     )
     from mlrepo.record.run import SCHEMA, RunRecord
 
@@ -137,5 +142,9 @@ def __getattr__(name: str) -> object:
     """Import the record and its parts on first use."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "run" if name in ("RunRecord", "SCHEMA") else "facts"
-    return getattr(import_module(f"{__name__}.{module}"), name)
+    # The record itself last: it imports the others.
+    for module in ("facts", "machine_facts", "run"):
+        room = import_module(f"{__name__}.{module}")
+        if hasattr(room, name):
+            break
+    return getattr(room, name)

@@ -13,7 +13,7 @@ from dataclasses import Field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from mlrepo.record.facts import EndpointFacts
+from mlrepo.record.endpoint_facts import EndpointFacts
 from mlrepo.record.options import option_of
 from mlrepo.record.plans import PLANS, CommandPlan, ReplayPlan, SuitePlan
 from mlrepo.record.request import AnyRequest, Request, argv

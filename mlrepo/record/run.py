@@ -13,8 +13,6 @@ from mlrepo.record.facts import (
     AccuracyFacts,
     BackendFacts,
     DatasetFacts,
-    HostFacts,
-    LoadFacts,
     LoadgenFacts,
     ModelFacts,
     SettingFacts,
@@ -34,6 +32,7 @@ from mlrepo.record.forms import (
     plain,
 )
 from mlrepo.record.indented import indented
+from mlrepo.record.machine_facts import HostFacts, LoadFacts
 from mlrepo.record.plans import CommandPlan
 from mlrepo.record.request import Request
 from mlrepo.record.values import ACCURACY, Metric, Placement, StoredLog
