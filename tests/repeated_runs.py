@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from mlrepo.record import Metric, RunRecord
@@ -52,3 +54,26 @@ class RepeatedRuns:
             }
             yield sample_record(sample_run_id(self._made), **wanted)
             self._made += 1
+
+
+@dataclass(frozen=True)
+class Printed:
+    """The exit code of a command about such runs, and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def words(self) -> str:
+        """All that was printed, in one line."""
+        return " ".join((self.out + self.err).split())
+
+    @property
+    def json(self) -> Any:
+        """The standard output, which is one JSON document."""
+        return json.loads(self.out)
+
+
+# Takes records, and the words of a command or further options of one.
+Print = Callable[..., Printed]

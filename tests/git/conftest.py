@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
+from mlrepo.cli.main import main
+from mlrepo.record import RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.hook_install import HOOKS, install_hooks, missing_hooks
+from tests.fast_import import import_runs
+from tests.repeated_runs import Print, Printed
 from tests.samples import git
 from tests.submissions import Submission, write_submission
 
@@ -45,3 +49,20 @@ def break_result(submission: Submission) -> Callable[[str], str]:
         return str((run / "mlperf_log_detail.txt").relative_to(submission.root))
 
     return broken
+
+
+@pytest.fixture
+def command_on(
+    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Print:
+    """Return a function that records runs, if there are any, and runs a command outside GitHub."""
+    monkeypatch.chdir(results.root)
+    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
+
+    def run(records: Iterable[RunRecord], *words: str) -> Printed:
+        if kept := list(records):
+            import_runs(results.root, kept)
+        code = main([*words])
+        return Printed(code, *capsys.readouterr())
+
+    return run

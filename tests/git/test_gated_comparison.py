@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -16,36 +15,15 @@ from mlrepo.cli.main import main
 from mlrepo.record import RunRecord
 from mlrepo.repository.discovery import ResultsRepository
 from tests.fast_import import import_runs
-from tests.repeated_runs import RepeatedRuns
+from tests.repeated_runs import Print, RepeatedRuns
 from tests.samples import git
 
 
-@dataclass(frozen=True)
-class Compared:
-    """The exit code and what was printed."""
-
-    code: int
-    out: str
-    err: str
-
-
-Compare = Callable[..., Compared]
-
-
 @pytest.fixture
-def compare(
-    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Compare:
+def compare(command_on: Print) -> Print:
     """Return a function that compares the tags ``before`` and ``after`` of the records given."""
-    monkeypatch.chdir(results.root)
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-
-    def run(records: Iterator[RunRecord], *options: str) -> Compared:
-        import_runs(results.root, records)
-        code = main(["compare", "tag:before", "tag:after", *options])
-        return Compared(code, *capsys.readouterr())
-
-    return run
+    words = ("compare", "tag:before", "tag:after")
+    return lambda records, *options: command_on(records, *words, *options)
 
 
 # What an element may have, must have, and its children, by the schema of JUnit in Jenkins' xUnit
@@ -96,7 +74,7 @@ def _pair(after: float, **changes: Any) -> Iterator[RunRecord]:
     [(950, 1, "REGRESSION"), (985, 0, "passed"), (1000, 0, "passed"), (1100, 0, "passed")],
 )
 def test_the_exit_code_is_1_for_a_regression_only(
-    compare: Compare, after: float, code: int, said: str
+    compare: Print, after: float, code: int, said: str
 ) -> None:
     """Not for one below the limit, nor for an improvement."""
     done = compare(_pair(after), "--gate", "3%")
@@ -105,19 +83,19 @@ def test_the_exit_code_is_1_for_a_regression_only(
     assert done.err == ""
 
 
-def test_a_loss_that_may_be_noise_is_none(compare: Compare) -> None:
+def test_a_loss_that_may_be_noise_is_none(compare: Print) -> None:
     """Beyond the limit by its mean, with an interval that holds no change."""
     runs = RepeatedRuns(3)
     records = [
         *runs.make(3, 1000, noise=0.08, tags=("before",)),
         *runs.make(3, 930, noise=0.08, tags=("after",)),
     ]
-    done = compare(iter(records), "--gate", "0")
+    done = compare(records, "--gate", "0")
     assert done.code == 0
     assert "same within noise" in done.out
 
 
-def test_one_metric_worse_and_another_better(compare: Compare) -> None:
+def test_one_metric_worse_and_another_better(compare: Print) -> None:
     """The gate judges the result or the metric that it is told; both changes are named."""
     done = compare(_pair(1100, latency=12), "--gate", "3")
     assert done.code == 0
@@ -129,7 +107,7 @@ def test_one_metric_worse_and_another_better(compare: Compare) -> None:
 
 
 def test_same_within_noise_is_said_of_the_result_only(
-    compare: Compare, capsys: pytest.CaptureFixture[str]
+    compare: Print, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A latency that differs is named beside it, in JSON, too."""
     done = compare(_pair(1000, latency=11))
@@ -142,7 +120,7 @@ def test_same_within_noise_is_said_of_the_result_only(
     assert found["comparisons"][0]["parted_metrics"] == [["mean_latency"]]
 
 
-def test_runs_that_are_not_compared_are_counted(compare: Compare) -> None:
+def test_runs_that_are_not_compared_are_counted(compare: Print) -> None:
     """INVALID ones and those of another configuration; too few VALID ones are not judged."""
     runs = RepeatedRuns()
     records = [
@@ -151,9 +129,9 @@ def test_runs_that_are_not_compared_are_counted(compare: Compare) -> None:
         *runs.make(3, 100, tags=("after",), validity="INVALID"),
         *runs.make(2, 900, tags=("after",)),
     ]
-    done = compare(iter(records), "--gate", "3")
+    done = compare(records, "--gate", "3")
     assert done.code == 2
-    words = " ".join(done.out.split())
+    words = done.words
     assert "B is without 3 runs with the verdict INVALID; 2 runs of another config" in words
     assert "not judged" in done.out
     assert "2 runs a side cannot tell" in words or "2 runs cannot tell" in words
@@ -161,16 +139,16 @@ def test_runs_that_are_not_compared_are_counted(compare: Compare) -> None:
 
 
 def test_a_run_that_is_not_valid_is_not_judged(
-    compare: Compare, capsys: pytest.CaptureFixture[str]
+    compare: Print, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Given by its name it is compared, with its verdict beside it."""
     [bad, *_] = records = list(RepeatedRuns().make(4, 1000, validity="INVALID", tags=("before",)))
-    compare(iter(records))
+    compare(records)
     assert main(["compare", bad.run, records[1].run, "--gate", "3"]) == 2
     assert f"the run {bad.run} is INVALID" in capsys.readouterr().out
 
 
-def test_two_systems_are_not_judged(compare: Compare) -> None:
+def test_two_systems_are_not_judged(compare: Print) -> None:
     """THE SYSTEMS DIFFER comes before the figures and in place of a verdict."""
     other = {"host_processor_model_name": "CPU 2", "kernel": "Linux 6.1"}
     done = compare(_pair(500, host=other), "--gate", "3")
@@ -180,7 +158,7 @@ def test_two_systems_are_not_judged(compare: Compare) -> None:
 
 
 def test_a_report_and_annotations_for_ci(
-    compare: Compare,
+    compare: Print,
     results: ResultsRepository,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -222,7 +200,7 @@ def test_a_report_and_annotations_for_ci(
     ids=["300%", "nan", "junit", "github", "empty", "no directory"],
 )
 def test_mistakes_are_named_and_nothing_is_written(
-    compare: Compare, results: ResultsRepository, options: tuple[str, ...], words: str
+    compare: Print, results: ResultsRepository, options: tuple[str, ...], words: str
 ) -> None:
     """With exit code 2, whatever the runs are."""
     done = compare(_pair(900), *options)
@@ -251,7 +229,7 @@ def test_a_report_of_every_verdict_is_of_the_schema(
     assert sorted(case[0].tag for case in cases) == ["failure", "skipped", "system-out"]
 
 
-def test_names_of_others_give_the_runner_no_commands(compare: Compare) -> None:
+def test_names_of_others_give_the_runner_no_commands(compare: Print) -> None:
     """A benchmark that is called like a command of GitHub's runner."""
     hostile = "::error::owned"
     runs = RepeatedRuns()
@@ -259,7 +237,7 @@ def test_names_of_others_give_the_runner_no_commands(compare: Compare) -> None:
         *runs.make(5, 1000, benchmark=hostile, tags=("before",)),
         *runs.make(5, 900, benchmark=hostile, tags=("after",)),
     ]
-    done = compare(iter(records), "--gate", "3", "--github")
+    done = compare(records, "--gate", "3", "--github")
     assert done.code == 1
     first, *lines = done.out.splitlines()
     last = lines.index(f"::{first.removeprefix('::stop-commands::')}::")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -18,7 +17,7 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.trailers import commit_message
 from tests.curated import withdrawn
 from tests.fast_import import import_commits, import_runs
-from tests.repeated_runs import RepeatedRuns
+from tests.repeated_runs import Print, RepeatedRuns
 from tests.samples import git
 
 _RECORDED = Path(__file__).parents[1] / "recorded" / "runs"
@@ -26,46 +25,13 @@ _BLOCKS = set("▁▂▃▄▅▆▇█")
 _NEW = {"commit": "b" * 40}
 
 
-@dataclass(frozen=True)
-class Shown:
-    """The exit code and what was printed."""
-
-    code: int
-    out: str
-    err: str
-
-    @property
-    def words(self) -> str:
-        """All that was printed, in one line."""
-        return " ".join((self.out + self.err).split())
-
-    @property
-    def json(self) -> Any:
-        """The standard output, which is one JSON document."""
-        return json.loads(self.out)
-
-
-Show = Callable[..., Shown]
-
-
 @pytest.fixture
-def show(
-    results: ResultsRepository, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Show:
+def show(command_on: Print) -> Print:
     """Return a function that records runs and shows the trends."""
-    monkeypatch.chdir(results.root)
-    monkeypatch.delenv("GITHUB_ACTIONS", raising=False)
-
-    def run(records: Iterable[RunRecord], *options: str) -> Shown:
-        if kept := list(records):
-            import_runs(results.root, kept)
-        code = main(["trend", *options])
-        return Shown(code, *capsys.readouterr())
-
-    return run
+    return lambda records, *options: command_on(records, "trend", *options)
 
 
-def test_the_commit_since_which_it_is_slower_is_named(show: Show) -> None:
+def test_the_commit_since_which_it_is_slower_is_named(show: Print) -> None:
     """With the loss, its interval, and a mark where the framework changed as well."""
     runs = RepeatedRuns()
     records = [
@@ -94,13 +60,13 @@ def _history(after: float = 950, **changes: Any) -> list[RunRecord]:
     [(950, "3%", 1), (950, "10%", 0), (985, "3%", 0), (1000, "0", 0), (1200, "0", 0)],
 )
 def test_the_exit_code_is_1_for_a_regression_only(
-    show: Show, after: float, limit: str, code: int
+    show: Print, after: float, limit: str, code: int
 ) -> None:
     """Beyond the limit, by more than noise, in the direction of the result."""
     assert show(_history(after), "--gate", limit).code == code
 
 
-def test_a_latency_is_better_when_it_is_lower(show: Show) -> None:
+def test_a_latency_is_better_when_it_is_lower(show: Print) -> None:
     """The result of SingleStream, and a metric of LoadGen that is asked for."""
     runs = RepeatedRuns()
     stream = [
@@ -115,7 +81,7 @@ def test_a_latency_is_better_when_it_is_lower(show: Show) -> None:
     assert "(lower is better)" in done.out
 
 
-def test_one_metric_worse_and_another_better(show: Show) -> None:
+def test_one_metric_worse_and_another_better(show: Print) -> None:
     """Each by its own name."""
     records = _history(1100, latency=12)
     assert show(records, "--gate", "3").code == 0
@@ -127,7 +93,7 @@ def test_one_metric_worse_and_another_better(show: Show) -> None:
     assert "Did you mean mean_latency" in done.err
 
 
-def test_losses_that_are_each_below_the_limit_add_up(show: Show) -> None:
+def test_losses_that_are_each_below_the_limit_add_up(show: Print) -> None:
     """The newest level is judged against the best one, not against the last."""
     runs = RepeatedRuns()
     records = [
@@ -140,7 +106,7 @@ def test_losses_that_are_each_below_the_limit_add_up(show: Show) -> None:
     assert f"commit {'b' * 12}" in done.out.splitlines()[-1]
 
 
-def test_a_change_without_a_commit_and_noise_that_hides_one_are_said(show: Show) -> None:
+def test_a_change_without_a_commit_and_noise_that_hides_one_are_said(show: Print) -> None:
     """A commit that did not change is not to blame; a noisy trend has not shown all is well."""
     runs = RepeatedRuns()
     records = [
@@ -156,7 +122,7 @@ def test_a_change_without_a_commit_and_noise_that_hides_one_are_said(show: Show)
     assert "too noisy to exclude a loss of 3 %" in done.words
 
 
-def test_what_is_not_compared_is_said(show: Show, results: ResultsRepository) -> None:
+def test_what_is_not_compared_is_said(show: Print, results: ResultsRepository) -> None:
     """INVALID runs, other LoadGen settings, no value; withdrawn runs count no longer."""
     runs = RepeatedRuns()
     asked = {"user.conf": SettingFacts('{"*.Offline.min_query_count": "5"}', "--count")}
@@ -177,7 +143,7 @@ def test_what_is_not_compared_is_said(show: Show, results: ResultsRepository) ->
     assert "no change in 7 runs" in done.words
 
 
-def test_another_machine_is_another_trend(show: Show) -> None:
+def test_another_machine_is_another_trend(show: Print) -> None:
     """THE SYSTEMS DIFFER comes before the figures, and no verdict compares the two."""
     other = {"host_processor_model_name": "CPU 2", "kernel": "Linux 6.1"}
     done = show(_history(500, host=other), "--gate", "3%")
@@ -192,7 +158,7 @@ def test_another_machine_is_another_trend(show: Show) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1, 5])
-def test_too_few_runs_are_not_judged(show: Show, number: int) -> None:
+def test_too_few_runs_are_not_judged(show: Print, number: int) -> None:
     """A history begins with them, so that it is no error; no run at all is one."""
     done = show(RepeatedRuns().make(number, 1000), "--gate", "3%", "--github")
     if not number:
@@ -207,7 +173,7 @@ def test_too_few_runs_are_not_judged(show: Show, number: int) -> None:
     assert show([]).code == 0
 
 
-def test_only_invalid_runs_are_nothing_to_judge(show: Show) -> None:
+def test_only_invalid_runs_are_nothing_to_judge(show: Print) -> None:
     """They are counted, and a gate does not pass over them."""
     done = show(RepeatedRuns().make(6, 1000, validity="INVALID"), "--gate", "3")
     assert done.code == 2
@@ -217,7 +183,7 @@ def test_only_invalid_runs_are_nothing_to_judge(show: Show) -> None:
     assert "6 runs with the verdict INVALID" in done.words
 
 
-def test_the_newest_commit_with_a_single_run(show: Show) -> None:
+def test_the_newest_commit_with_a_single_run(show: Print) -> None:
     """Its run cannot show a change yet, and the verdict says so."""
     runs = RepeatedRuns()
     records = [*runs.make(10, 1000), *runs.make(1, 800, source=_NEW)]
@@ -226,7 +192,7 @@ def test_the_newest_commit_with_a_single_run(show: Show) -> None:
     assert "the newest commit has 1 run: a change is seen from 3 on" in done.words
 
 
-def test_the_last_runs_and_other_selections(show: Show) -> None:
+def test_the_last_runs_and_other_selections(show: Print) -> None:
     """By number, tag, time and system."""
     records = [*_history(950, tags=("new",))]
     done = show(records, "-n", "5", "--json")
@@ -242,7 +208,7 @@ def test_the_last_runs_and_other_selections(show: Show) -> None:
 
 
 def test_a_report_and_annotations_for_ci(
-    show: Show, results: ResultsRepository, monkeypatch: pytest.MonkeyPatch
+    show: Print, results: ResultsRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """JUnit with one case a trend, and an error at GitHub; nothing for Git to see."""
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -255,7 +221,7 @@ def test_a_report_and_annotations_for_ci(
     assert git(results.root, "status", "--porcelain") == ""
 
 
-def test_records_that_cannot_be_read_are_named(show: Show, results: ResultsRepository) -> None:
+def test_records_that_cannot_be_read_are_named(show: Print, results: ResultsRepository) -> None:
     """NaN is no number that a record may have; the others are judged."""
     records = _history()
     bad = records.pop()
@@ -267,7 +233,7 @@ def test_records_that_cannot_be_read_are_named(show: Show, results: ResultsRepos
     assert bad.run in done.err
 
 
-def test_runs_of_older_versions_are_shown(show: Show, results: ResultsRepository) -> None:
+def test_runs_of_older_versions_are_shown(show: Print, results: ResultsRepository) -> None:
     """Records of schema 1, as mlrepo wrote them; each configuration has its trend."""
     commits = []
     for path in sorted(_RECORDED.glob("*.json")):
@@ -285,7 +251,7 @@ def test_runs_of_older_versions_are_shown(show: Show, results: ResultsRepository
         assert [row["run"] for row in csv.DictReader(file)] == [run for _, run, _, _ in commits]
 
 
-def test_it_is_readable_at_60_columns(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_is_readable_at_60_columns(show: Print, monkeypatch: pytest.MonkeyPatch) -> None:
     """No line is wider, also with more runs than fit."""
     runs = RepeatedRuns()
     records = [*runs.make(90, 1000), *runs.make(5, 900, source=_NEW)]
