@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from mlrepo.delivery.at_forge import Delivery, open_request
 from mlrepo.delivery.attachment import Attach, body_with, refuse_unwritten
+from mlrepo.delivery.branch_commit import ForkBranch, submission_commit
 from mlrepo.delivery.proposal_text import commit_message, describes, title_of
 from mlrepo.delivery.steps import (
     CHECK,
@@ -34,7 +35,7 @@ from mlrepo.delivery.steps import (
     Step,
     Submitted,
 )
-from mlrepo.errors import MlrepoError, NotThere, UserError
+from mlrepo.errors import MlrepoError, NotThere
 from mlrepo.forge.forge import Forge, ForgeRepository, Proposal, PullRequest
 from mlrepo.forge.rehearsal import RehearsalForge
 from mlrepo.guard.departure import refuse_early, refuse_unfit
@@ -45,7 +46,6 @@ from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.locks import locked
 from mlrepo.repository.official import OfficialCopy
 from mlrepo.repository.outgoing import Outgoing, held_by
-from mlrepo.repository.submission_branch import builds_on
 
 _Made = TypeVar("_Made")
 
@@ -235,36 +235,19 @@ class Submitting:
         return fork, tip
 
     def _commit(self, forge: Forge, base: _Base, candidate: Candidate, tip: str) -> str:
-        """Return the commit that the branch should point to: the existing one if it is right.
-
-        A commit on an older base is right too: the official branch moves with every submission.
-        """
-        selection, copy = candidate.selection, base.copy
+        """Return the commit that the branch should point to, and say what it changes."""
+        copy = base.copy
+        branch = ForkBranch(self.done.branch, self.done.fork, tip)
         official = copy.remote(copy.url, forge.access)
-        if tip and copy.holds_exactly(tip, selection.roots) and official.has(f"{tip}^1"):
-            commit, state = tip, DONE_BEFORE
-        elif tip and not (before := copy.selection_of(tip)):
-            raise UserError(
-                f"The branch {self.done.branch} of {self.done.fork} is at {tip[:10]}, which "
-                "mlrepo did not make: somebody works on it.",
-                hint="Look at it first; --branch NAME submits on another branch.",
-            )
-        elif (
-            tip
-            and not self.plan.replace
-            and not builds_on(self.repository, selection.commit, before)
-        ):
-            raise UserError(
-                f"The branch {self.done.branch} of {self.done.fork} holds the selection "
-                f"{before[:10]}, and yours ({selection.commit[:10]}) is not based on it: somebody "
-                "submitted another one, perhaps a newer one.",
-                hint="`git fetch` what your colleagues selected, then `mlrepo select` again; or "
-                "replace theirs with yours: --replace.",
-            )
-        else:
-            date = copy.date_of(selection.commit)
-            message = commit_message(selection)
-            commit, state = copy.build(base.commit, selection.roots, message, date=date), DONE
+        commit, state = submission_commit(
+            self.repository,
+            copy,
+            base.commit,
+            candidate.selection,
+            branch,
+            official,
+            replace=self.plan.replace,
+        )
         self.done.commit = commit
         changes = copy.changes(commit)
         self._say(

@@ -5,14 +5,13 @@ from __future__ import annotations
 import functools
 import random
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlrepo.curation.merge import ChangedByHand, MergeChange, compose_merge
-from mlrepo.errors import Busy, MlrepoError, RemoteUnavailable
-from mlrepo.guard.pushed import Update, judge_content
+from mlrepo.errors import Busy, MlrepoError
 from mlrepo.repository.branch_merge import MergeCommit, merge_tips
 from mlrepo.repository.branch_moves import (
     Advance,
@@ -27,20 +26,19 @@ from mlrepo.repository.commits import safely_published, until_made
 from mlrepo.repository.damage import DamagedBranch
 from mlrepo.repository.discovery import ResultsRepository
 from mlrepo.repository.experiments import Experiment, is_experiment_name
-from mlrepo.repository.hub import HubBranches, Pushed, PushOutcome, hub_named, wanted_others
+from mlrepo.repository.hub import HubBranches, PushOutcome, hub_named, wanted_others
 from mlrepo.repository.identity import Identity, git_identity
 from mlrepo.repository.locks import locked
-from mlrepo.repository.process import GitError
 from mlrepo.repository.quarantine import Quarantine, quarantined
 from mlrepo.shell import quoted
 from mlrepo.sync.exchange import Exchange, Plan, never_ends, rewritten, too_shallow
+from mlrepo.sync.pushing import judged_push, push_each
 from mlrepo.sync.report import Kept, MergedBranch, SyncReport, traffic_of
 
 # A push that lost a race against another clone's is made again on what that one pushed.
 _ROUNDS = 12
 _LONGEST_PAUSE = 2.0
 _LOCK_TIMEOUT = 60.0
-_NONE = "0" * 40
 _ALL = ("refs/heads/", "refs/remotes/")
 _AGAIN = "Run `mlrepo sync` again."
 _RULES = "its administrator can change its rules"
@@ -342,14 +340,17 @@ class _Sync:
     def _push_commits(
         self, commits: Mapping[str, str], merges: Mapping[str, MergeCommit[MergeChange]]
     ) -> bool:
-        unfit = self._unfit(commits) if commits else {}
+        unfit: dict[str, str] = {}
+        if commits:
+            judged = judged_push(self.repository, self.place, self.environ, commits)
+            unfit, self.lifted = judged.unfit, judged.lifted
         for name, why in unfit.items():
             self._keep(name, why, "nothing of this branch was pushed", refused=True)
         sent = {name: commit for name, commit in commits.items() if name not in unfit}
         self.waiting |= {*sent}
         self.sent |= sent
         lost = False
-        for name, done in self._send(sent).items() if sent else ():
+        for name, done in push_each(self.place, sent).items() if sent else ():
             if done.outcome is PushOutcome.LOST:
                 lost, self.last_said = True, done.said
                 continue
@@ -363,54 +364,6 @@ class _Sync:
                 self.merged[name] = MergedBranch(name, sent[name], one.change.replaced)
                 self._move(name, str(one.ours), sent[name])
         return lost
-
-    def _send(self, commits: Mapping[str, str]) -> dict[str, Pushed]:
-        """Push; if Git fails, branch by branch: one of them may be damaged."""
-        try:
-            return self.place.push(commits)
-        except RemoteUnavailable:
-            raise
-        except MlrepoError:
-            if len(commits) == 1:
-                raise
-        done: dict[str, Pushed] = {}
-        for name, commit in commits.items():
-            try:
-                done |= self.place.push({name: commit})
-            except RemoteUnavailable:
-                raise
-            except MlrepoError as error:
-                lost = isinstance(error, Busy)
-                outcome = PushOutcome.LOST if lost else PushOutcome.REFUSED
-                done[name] = Pushed(outcome, error.message)
-        return done
-
-    def _unfit(self, commits: Mapping[str, str]) -> dict[str, str]:
-        """Return why branches may not leave: a secret, a large file, an embargo."""
-        fetched = self.place.fetched()
-        updates = {
-            name: Update(commit, f"refs/heads/{name}", fetched.get(name, _NONE))
-            for name, commit in commits.items()
-        }
-        if not self._judge(updates.values()):
-            return {}
-        found = {name: self._judge([update]) for name, update in updates.items()}
-        return {name: " ".join(messages) for name, messages in found.items() if messages}
-
-    def _judge(self, updates: Iterable[Update]) -> tuple[str, ...]:
-        """Return what keeps updates from leaving: also what cannot be read, and so not searched."""
-        try:
-            judged = judge_content(
-                self.repository.root,
-                self.place.name,
-                self.place.push_url,
-                [*updates],
-                self.environ,
-            )
-        except GitError as error:
-            return (error.message,)
-        self.lifted = judged.lifted
-        return judged.messages
 
     def _report(self, known: list[str], problem: MlrepoError | None) -> SyncReport:
         known_here, mine = set(known), set(self.pushed.values())
