@@ -52,7 +52,7 @@ def parse_detail(data: bytes, where: str = "mlperf_log_detail.txt") -> DetailLog
 
     LoadGen may write thousands of identical warning lines ("CAS failed."): each key's first value
     wins, as in the official submission checker, and repeated keys are not parsed again unless
-    they are errors.
+    they are errors. ``loaded_qsl_set`` has no value here; only its form is checked.
 
     Raises
     ------
@@ -65,8 +65,9 @@ def parse_detail(data: bytes, where: str = "mlperf_log_detail.txt") -> DetailLog
     for number, line in enumerate(data.splitlines(), start=1):
         if not line.startswith(MARKER):
             continue
-        if line.startswith(_SAMPLES) and line.endswith(b"}"):
-            continue
+        is_samples = line.startswith(_SAMPLES)
+        if is_samples:
+            line = without_samples(line)  # what is no number stays, and is found
         head = line[: line.find(b'"value"')]
         if head in seen and b'"is_error": true' not in line:
             continue
@@ -81,7 +82,8 @@ def parse_detail(data: bytes, where: str = "mlperf_log_detail.txt") -> DetailLog
                 f"{where}:{number} is not a LoadGen log line: {error!r}.",
                 hint="The log is damaged; run the benchmark again.",
             ) from error
-        values.setdefault(key, value)
+        if not is_samples:
+            values.setdefault(key, value)
     return DetailLog(values, tuple(errors))
 
 

@@ -121,3 +121,25 @@ def test_numbers_of_samples_are_left_out_where_the_rest_is_searched() -> None:
     assert without_samples(data) == b"".join([emptied, other, hidden, emptied, cut])
     assert without_samples(other) == other
     assert without_samples(b"") == b""
+
+
+_LOADED = _line("loaded_qsl_set", list(range(50)))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        _LOADED.replace(b"17, 18", b"17, \x00\x00"),
+        _LOADED.replace(b"17, 18", b"17, :::MLLOG 18"),
+        _LOADED.replace(b"49]", b"49"),
+        _LOADED.replace(b"[0, 1", b"0, 1"),
+        _LOADED.replace(b'"metadata": {', b'"metadata": '),
+        _LOADED[:100] + b"\n",
+        _LOADED[:100] + b"}\n",
+    ],
+)
+def test_damage_among_the_loaded_samples_is_seen(damaged: bytes) -> None:
+    """In the list and around it, though the indices themselves are not parsed."""
+    assert parse_detail(_LOADED).values == {}
+    with pytest.raises(InvalidResult, match="1 is not a LoadGen log line"):
+        parse_detail(damaged)
