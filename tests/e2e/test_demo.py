@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -12,24 +13,43 @@ from tests.samples import git
 def test_the_demo_makes_a_repository_with_eight_runs_and_works_again(tmp_path: Path) -> None:
     """Accuracy and performance in all four scenarios, then where to go next; twice."""
     done = mlrepo(tmp_path, "demo", "--time", "1", code=None)
-    # A busy machine may miss what the warm-up estimated: then the demo shows an INVALID run.
-    assert done.code in (0, 1), done.err
+    # A busy machine may miss what the warm-up estimated, again and again.
+    assert done.code == (1 if "did not become VALID" in done.err else 0), done.err
     done.says("$ mlrepo init", "$ mlrepo log", "cd mlrepo-demo", "mlrepo show latest")
     root = tmp_path / "mlrepo-demo"
     done.says("$ mlrepo report", f"Open the report in a browser: {root}/mlrepo-report.html")
     assert (root / "mlrepo-report.html").read_bytes().startswith(b"<!doctype html>")
     assert git(root, "status", "--porcelain") == ""
     runs = mlrepo(root, "log", "--json").json["runs"]
-    assert len({(run["scenario"], run["mode"]) for run in runs}) == len(runs) == 8
+    wanted = {(run["scenario"], run["mode"]) for run in runs}
+    assert len(wanted) == 8
+    if not done.code:
+        valid = [run for run in runs if run["validity"] == "VALID"]
+        assert {(run["scenario"], run["mode"]) for run in valid} == wanted
+        assert len(valid) == 8
+    # Those made again are listed too.
+    assert all(run["run"][-6:] in done.out for run in runs)
     judged = [run for run in runs if run["mode"] == "accuracy"]
     assert {(run["validity"], run["result"]["value"]) for run in judged} == {("VALID", 99.4)}
     mlrepo(root, "doctor")
     assert [p.name for p in tmp_path.iterdir()] == ["mlrepo-demo"]
 
+    # A rate that no machine holds is lowered, as one that a busy machine does not hold.
+    conf = root / "systems" / "this-machine" / "user.v6.1.conf"
+    conf.write_text(f"{conf.read_text()}digits.Server.target_qps = 300000\n")
     again = mlrepo(tmp_path, "demo", "--time", "0.3", code=None)
-    assert again.code in (0, 1)
     again.says("exists from an earlier demo")
-    assert len(mlrepo(root, "log", "--json").json["runs"]) == 16
+    later = mlrepo(root, "log", "--json").json["runs"][: -len(runs)]
+    served = [
+        run["validity"]
+        for run in later
+        if (run["scenario"], run["mode"]) == ("Server", "performance")
+    ]
+    assert served[-1] == "INVALID"
+    assert len(served) > 1
+    said = re.search(r"Of the runs, (.*) did not become VALID", again.err)
+    assert ("Server performance" in (said[1] if said else "")) == (served[0] != "VALID")
+    assert again.code == (1 if said else 0)
 
 
 def test_the_demo_refuses_what_is_not_its_own(tmp_path: Path) -> None:

@@ -34,7 +34,8 @@ def command(directory: Path, seconds: float) -> int:
 
     Makes a results repository in DIRECTORY (or uses the one that an earlier demo made), runs
     accuracy and performance in all four scenarios with short durations, lists the runs, and writes
-    a report of them (with the extra `report`, which `make demo` installs).
+    a report of them (with the extra `report`, which `make demo` installs). A run that is INVALID
+    because the machine was busy is made again with a setting that it can hold.
 
     \b
     Example:
@@ -60,10 +61,12 @@ def command(directory: Path, seconds: float) -> int:
     else:
         click.echo(f"{directory} exists from an earlier demo; its runs are kept.\n")
     inside = ("-C", str(directory))
-    worst = 0
+    before = _commits(directory)
+    invalid = []
     for scenario in LOADGEN_SCENARIOS:
         for mode in ("accuracy", "performance"):
-            time = ("--time", f"{seconds:g}") if mode == "performance" else ()
+            # A rate that the machine, busy with something else, does not hold is lowered.
+            time = ("--time", f"{seconds:g}", "--auto") if mode == "performance" else ()
             code = _run(
                 *inside,
                 "bench",
@@ -82,8 +85,9 @@ def command(directory: Path, seconds: float) -> int:
             )
             if code not in (0, 1):
                 return code
-            worst = max(worst, code)
-    _run(*inside, "log", "-n", "8")
+            if code:
+                invalid.append(f"{scenario} {mode}")
+    _run(*inside, "log", "-n", str(_commits(directory) - before))
     reported = _report(directory)
     where = quoted(directory)
     mlrepo = _command_name()
@@ -97,7 +101,21 @@ def command(directory: Path, seconds: float) -> int:
     )
     if reported is not None:
         click.echo(f"Open the report in a browser: {quoted(reported)}")
-    return worst
+    if invalid:
+        click.echo(
+            f"Of the runs, {', '.join(invalid)} did not become VALID: `{mlrepo} log` shows their "
+            "verdicts, `show` why. This machine is too busy or too slow for so short a demo: end "
+            f"other programs, or give each run more time with `{mlrepo} demo --time 20`.",
+            err=True,
+        )
+    return 1 if invalid else 0
+
+
+def _commits(directory: Path) -> int:
+    """Return how many runs are recorded; retries of an INVALID one count."""
+    from mlrepo.repository.process import git
+
+    return int(git("rev-list", "--count", "--branches=exp/*", cwd=directory))
 
 
 def _report(directory: Path) -> Path | None:
