@@ -244,6 +244,17 @@ def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> Non
     )
 
 
+def not_held(record: RunRecord) -> str:
+    """Return what a rate did not hold, and by how much."""
+    words = [missed(record)]
+    offered = record.metrics.get("scheduled_samples_per_sec")
+    if fell_behind(record) and offered is not None:
+        words.append(f"the system did {sustained(record):.6g} of {offered.value:.6g} queries/s")
+    elif not too_slow(record):  # the percentile holds, but not with 99 % confidence
+        words.append(explain(record))
+    return "; ".join(filter(None, words))
+
+
 def missed(record: RunRecord) -> str:
     """Return how far a run's latencies are from its limits; '' if it has none."""
     limits = list(_token_limits(record))

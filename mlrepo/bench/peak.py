@@ -19,7 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlrepo.bench.advice import advise, explain, missed, next_request
+from mlrepo.bench.advice import advise, explain, next_request, not_held
 from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.overload import fell_behind, sustained, too_slow, waiting_bound
 from mlrepo.bench.peak_resume import EarlierRuns
@@ -270,7 +270,7 @@ class Search:
             )
             and (point.record.validity == INVALID or fell_behind(point.record))
         ]
-        limit = _limit(failed[-1]) if failed else ""
+        limit = not_held(failed[-1]) if failed else ""
         return Peak(key, value, upper, tuple(self._points), confirmed, reason, limit)
 
     def _probe(self, request: BenchRequest) -> RunRecord:
@@ -335,17 +335,6 @@ def _next_rate(record: RunRecord, low: float, upper: float | None) -> float:
     if fell_behind(record) and low * (1 + RESOLUTION) < guess < upper:
         return guess
     return math.sqrt(low * upper) if low else upper / _GROWTH
-
-
-def _limit(record: RunRecord) -> str:
-    """Return what a rate did not hold, and by how much."""
-    words = [missed(record)]
-    offered = record.metrics.get("scheduled_samples_per_sec")
-    if fell_behind(record) and offered is not None:
-        words.append(f"the system did {sustained(record):.6g} of {offered.value:.6g} queries/s")
-    elif not too_slow(record):  # the percentile holds, but not with 99 % confidence
-        words.append(explain(record))
-    return "; ".join(filter(None, words))
 
 
 def _setting_of(request: BenchRequest) -> tuple[str, float | None]:

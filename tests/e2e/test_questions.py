@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.e2e.driver import MLREPO, environment, mlrepo, spooled
+from tests.e2e.driver import BENCH, MLREPO, environment, mlrepo, spooled
 from tests.terminal import Terminal
 
 
@@ -47,3 +47,11 @@ def test_a_dry_run_says_everything_and_runs_nothing(root: Path) -> None:
     mlrepo(root, *run, "accuracy", "--dry-run", "--model-variant", "x", code=2)
     assert mlrepo(root, "log", "--json").json["runs"] == []
     assert not spooled(root)
+
+
+def test_that_no_run_can_be_a_result_is_said_before_it(root: Path) -> None:
+    """On standard error, with the number of samples that the round asks for."""
+    done = mlrepo(root, *BENCH)
+    said = "Never valid in v6.1, for practice only: digits has 500 samples, and v6.1 requires"
+    assert said in done.err and said not in done.out
+    assert done.err.index(said) < done.err.index("measuring")

@@ -137,7 +137,8 @@ def before_runs(bench: Bench, request: BenchRequest | None = None) -> None:
 
     A ``request`` that names what is not here is refused before.
 
-    Warnings are for a LoadGen built for another round and for other benchmarks on this machine.
+    Warnings are for a LoadGen built for another round, a benchmark whose runs can be no valid
+    result, and other benchmarks on this machine.
 
     Raises
     ------
@@ -151,6 +152,8 @@ def before_runs(bench: Bench, request: BenchRequest | None = None) -> None:
         bench.check(request)
     bench.described.facts(bench.request.run.device)
     report_loadgen(bench)
+    if request is not None:
+        _report_never_valid(bench, request.benchmark)
     if names := other_benchmarks():
         what = "Another benchmark" if len(names) == 1 else f"{len(names)} other benchmarks"
         click.echo(
@@ -164,6 +167,16 @@ def before_runs(bench: Bench, request: BenchRequest | None = None) -> None:
         click.echo(f"Recovered the run {record.run} ({record.validity}).", err=True)
     for run_id, error in failed:
         click.echo(f"The run {run_id} still waits in the spool: {error.message}", err=True)
+
+
+def _report_never_valid(bench: Bench, benchmark: str) -> None:
+    """Say before hours are spent that no run of a benchmark can be a valid result of the round."""
+    from mlrepo.layout.never_valid import installed_workload, why_never_valid
+
+    division, category = (bench.settings[name].value for name in ("division", "category"))
+    workload = installed_workload(benchmark)
+    if why := why_never_valid(bench.round, division, category, benchmark, workload):
+        click.echo(f"Never valid in {bench.round.name}, for practice only: {why}.", err=True)
 
 
 def report_loadgen(bench: Bench) -> None:
