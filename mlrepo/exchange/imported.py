@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import dataclasses
-import gc
 import json
 import posixpath
-from collections import deque
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from mlrepo.checker.check import check
 from mlrepo.checker.endpoints.performance import scenario_of_endpoints
@@ -34,10 +30,10 @@ from mlrepo.exchange.imported_record import (
     RunKind,
     record_of,
 )
+from mlrepo.exchange.result_readers import read_results
 from mlrepo.findings import Finding
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
 from mlrepo.layout.files import ACCURACY_TEXT
-from mlrepo.lifetime import worker_pool
 from mlrepo.logs.accuracy_text import read_metrics
 from mlrepo.logs.detail import DetailLog, parse_detail, without_samples
 from mlrepo.logs.metrics import loadgen_metrics
@@ -51,9 +47,6 @@ from mlrepo.scenarios import SCENARIOS, spelled
 from mlrepo.secret_anchors import KINDS
 from mlrepo.tree import Kind as EntryKind
 from mlrepo.tree import Missing, Tree
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 _WORKFLOW_INPUT = "ck-workflow-input.json"
 _SYSTEM_JSON = "system.json"
@@ -116,6 +109,19 @@ class SkippedLogs:
 
 
 @dataclass(frozen=True)
+class ReadResult:
+    """The runs of one published result, and what is left out of it."""
+
+    runs: list[ImportedRun]
+    left_out: list[SkippedLogs]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files of the runs."""
+        return sum(len(data) for run in self.runs for data in run.files.values())
+
+
+@dataclass(frozen=True)
 class Importer:
     """Reads one source.
 
@@ -162,37 +168,18 @@ class Importer:
                 f"This is not {self.round.name}. {mistaken.message}",
                 hint="Nothing was recorded: records of a wrong round would be compared falsely.",
             )
-        for runs, left_out in self._shared(report.results, workers):
-            self.left_out.extend(left_out)
-            yield from runs
+        for read in read_results(self, report.results, workers):
+            self.left_out.extend(read.left_out)
+            yield from read.runs
 
-    def _shared(self, results: Sequence[Result], workers: int) -> Iterator[_Read]:
-        """Yield what is read of the results, in order; processes read some of them ahead."""
-        if workers == 1 or len(results) < _WORTH_SHARING:
-            yield from map(self.read_result, results)
-            return
-        with worker_pool(workers, _begin, (self,)) as pool:
-            ahead: deque[Future[_Read]] = deque()
-            try:
-                for result in results:
-                    ahead.append(pool.submit(_work, result))
-                    # No more than these wait in memory for a slower recorder.
-                    if len(ahead) > workers + 1:
-                        yield ahead.popleft().result()
-                while ahead:
-                    yield ahead.popleft().result()
-            finally:
-                for each in ahead:
-                    each.cancel()
-
-    def read_result(self, result: Result) -> _Read:
+    def read_result(self, result: Result) -> ReadResult:
         """Return the runs of a result, and what is left out of it."""
         reader = dataclasses.replace(self, left_out=[], contents={})
         runs = list(reader._result(result))
         refuse_secret_names([run.files[_RECORD] for run in runs])
         if not runs and not reader.left_out:
             reader.left_out.append(SkippedLogs(result.path, f"it holds no {self._log}"))
-        return runs, reader.left_out
+        return ReadResult(runs, reader.left_out)
 
     def holds_divisions(self) -> bool:
         """Return whether the tree has the directories of a results repository."""
@@ -426,23 +413,6 @@ class Importer:
         except (ValueError, RecursionError, InvalidResult):
             return {}
         return value if isinstance(value, dict) else {}
-
-
-_Read = tuple[list[ImportedRun], list[SkippedLogs]]
-# Starting a pool of workers takes as long as reading some results.
-_WORTH_SHARING = 24
-_worker: list[Importer] = []
-
-
-def _begin(importer: Importer) -> None:
-    # A copy of a Git tree starts its own git process: two readers must not share one pipe.
-    _worker[:] = [dataclasses.replace(importer, tree=copy.copy(importer.tree))]
-    # A worker lives for one import only: collecting its reference cycles is not worthwhile.
-    gc.disable()
-
-
-def _work(result: Result) -> _Read:
-    return _worker[0].read_result(result)
 
 
 def _logged_scenario(detail: DetailLog, scenario: str) -> str:

@@ -146,7 +146,7 @@ def test_of_many_runs_their_numbers_are_printed(root: Path, tmp_path: Path) -> N
     command = ("import", str(submission.root), "--round", "v6.1")
     done = mlrepo(root, *command)
     done.says("They are on exp/import-v6.1.", "`mlrepo log --experiment import-v6.1`")
-    done.says("Left out: 5 of which is said: it holds no mlperf_log_detail.txt.", "… and 2 more")
+    done.says("Left out, 5 times: it holds no mlperf_log_detail.txt.", "… and 2 more")
     names, *rows = (line.split() for line in done.out.split("\n\n")[0].splitlines())
     assert [name for name, *_ in rows] == sorted(
         ["closed/Acme", *(f"closed/Beta{number}" for number in range(12))]

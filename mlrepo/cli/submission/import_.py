@@ -191,7 +191,7 @@ def _tree_of(source: str) -> Iterator[tuple[Tree, str, str]]:
         yield DirectoryTree(path.absolute().parent), path.name, path.name
         return
     if not path.is_dir():
-        what = "is no directory and no file" if path.exists() else "does not exist"
+        what = "is neither a directory nor a file" if path.exists() else "does not exist"
         raise UserError(f"{source} {what}.", hint="Name a directory, or the URL of a repository.")
     yield DirectoryTree(path), path.absolute().name, ""
 

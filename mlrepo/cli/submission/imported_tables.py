@@ -90,7 +90,7 @@ def print_left_out(left_out: Sequence[SkippedLogs]) -> None:
         if len(paths) == 1:
             click.echo(f"Left out: {paths[0]}: {why}.")
             continue
-        click.echo(f"Left out: {len(paths)} of which is said: {why}.")
+        click.echo(f"Left out, {len(paths)} times: {why}.")
         for path in paths[:_NAMED]:
             click.echo(f"  {path}")
         if len(paths) > _NAMED:
