@@ -289,7 +289,7 @@ def test_the_detector_of_digits_reads_nearly_all() -> None:
 
 
 def test_the_canvases_are_those_that_the_script_draws() -> None:
-    """The same with every release of NumPy."""
+    """The same with every release of NumPy, but for halves, which processors round differently."""
     with np.load(DigitsDataset().path, allow_pickle=False) as data:
         held_out = data["held_out"]
         drawn = draw(
@@ -299,7 +299,9 @@ def test_the_canvases_are_those_that_the_script_draws() -> None:
             train.EVALUATION_SEED,
         )
     with np.load(DigitCanvases().path, allow_pickle=False) as kept:
-        assert np.array_equal(kept["images"], drawn.images)
+        differences = np.abs(kept["images"].astype(int) - drawn.images)
+        assert differences.max() <= 1
+        assert np.count_nonzero(differences) <= 1e-4 * differences.size
         assert np.array_equal(kept["boxes"], drawn.boxes)
         assert np.array_equal(kept["digits"], drawn.digits)
         assert np.array_equal(kept["image_of"], drawn.image_of)

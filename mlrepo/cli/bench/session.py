@@ -176,7 +176,7 @@ def _report_never_valid(bench: Bench, benchmark: str) -> None:
     division, category = (bench.settings[name].value for name in ("division", "category"))
     workload = installed_workload(benchmark)
     if why := why_never_valid(bench.round, division, category, benchmark, workload):
-        click.echo(f"Never valid in {bench.round.name}, for practice only: {why}.", err=True)
+        click.echo(f"For practice only, not for {bench.round.name}: {why}.", err=True)
 
 
 def report_loadgen(bench: Bench) -> None:

@@ -59,7 +59,8 @@ def draw(glyphs: U8, digits: U8, count: int, seed: int) -> Canvases:
     """Return ``count`` canvases with digits from ``glyphs``, uint8 [n, 8, 8].
 
     Boxes on a canvas do not overlap. The same seed gives the same canvases with every release of
-    NumPy: the stream of ``RandomState`` is frozen.
+    NumPy, whose stream of ``RandomState`` is frozen; a grey level of few pixels depends on how the
+    processor rounds.
     """
     import numpy as np
 
