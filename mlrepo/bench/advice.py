@@ -19,7 +19,7 @@ from mlrepo.bench.conclude import ConcludedRun
 from mlrepo.bench.overload import fell_behind, sustained, too_slow
 from mlrepo.bench.request import BenchRequest
 from mlrepo.record import ACCURACY, INVALID, PERFORMANCE, RunRecord, format_number
-from mlrepo.record.latencies import latency_ms, loadgen_limits
+from mlrepo.record.latencies import bounded_percent, latency_ms, loadgen_limits
 from mlrepo.scenarios import SCENARIOS
 from mlrepo.workloads.catalog import ReferenceModel, variants
 from mlrepo.workloads.registered import dataset_of
@@ -193,7 +193,7 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: Reques
         if limit
     ]
     lasted, least = _seconds(record), (effective.min_duration_ms or 0) / 1e3
-    queries, wanted = _metric(record, "query_count"), effective.min_query_count
+    queries, wanted = record.metric("query_count"), effective.min_query_count
     amount = ""
     if "Min duration" in reasons and lasted:
         amount = f" It lasted {lasted:.3g} s, and {least:.6g} s are needed."
@@ -203,7 +203,7 @@ def _too_short(record: RunRecord, reasons: str, words: list[str], change: Reques
         words.append(f"The run was cut short.{amount} Remove {' and '.join(limits)}.")
         return
     if SCENARIOS[record.scenario].is_stream:
-        mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
+        mean = record.metric("mean_query_latency") or record.metric("mean_latency")
         if mean is None:
             words.append(f"LoadGen ran out of queries.{amount} Lower --max-latency.")
             return
@@ -233,7 +233,7 @@ def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> Non
     did = sustained(record) or 0.0
     if fell_behind(record):
         change["qps"] = did * _SERVER_MARGIN
-        offered = _metric(record, "scheduled_samples_per_sec") or asked
+        offered = record.metric("scheduled_samples_per_sec") or asked
         amount += f". The system did {_number(did)} of the {_number(offered)} queries per second"
     elif asked:
         change["qps"] = asked * _SERVER_MARGIN
@@ -247,9 +247,9 @@ def _too_slow(record: RunRecord, words: list[str], change: RequestChange) -> Non
 def not_held(record: RunRecord) -> str:
     """Return what a rate did not hold, and by how much."""
     words = [missed(record)]
-    offered = record.metrics.get("scheduled_samples_per_sec")
+    offered = record.metric("scheduled_samples_per_sec")
     if fell_behind(record) and offered is not None:
-        words.append(f"the system did {sustained(record):.6g} of {offered.value:.6g} queries/s")
+        words.append(f"the system did {sustained(record):.6g} of {offered:.6g} queries/s")
     elif not too_slow(record):  # the percentile holds, but not with 99 % confidence
         words.append(explain(record))
     return "; ".join(filter(None, words))
@@ -263,7 +263,7 @@ def missed(record: RunRecord) -> str:
         return ", ".join(limits)
     effective = record.loadgen.effective
     share = effective.target_latency_percentile or 0.99
-    latency = _metric(record, f"{share * 100:.2f}_percentile_latency")
+    latency = record.metric(f"{share * 100:.2f}_percentile_latency")
     bound = (effective.target_latency_ns or 0) / 1e6
     amount = []
     if latency is not None and bound:
@@ -271,7 +271,7 @@ def missed(record: RunRecord) -> str:
             f"{_number(latency)} ms at the {share * 100:.4g}th percentile, {_number(bound)} ms "
             "allowed"
         )
-    slow, queries = _metric(record, "overlatency_query_count"), _metric(record, "query_count")
+    slow, queries = record.metric("overlatency_query_count"), record.metric("query_count")
     if slow is not None and queries:
         amount.append(
             f"{_percent(slow / queries)} of the queries took longer, {_percent(1 - share)} may"
@@ -281,7 +281,7 @@ def missed(record: RunRecord) -> str:
 
 def _token_limits(record: RunRecord) -> Iterator[str]:
     """Yield how far the time to the first token and per output token are from their limits."""
-    percent = 100 * (record.loadgen.effective.target_latency_percentile or 0.99)
+    percent = bounded_percent(record)
     for name, allowed in loadgen_limits(record).items():
         found = latency_ms(record, name, round(percent, 2))
         if name == "latency" or found is None:
@@ -295,7 +295,7 @@ def _token_limits(record: RunRecord) -> Iterator[str]:
 
 
 def _too_few(record: RunRecord, reasons: str, words: list[str], change: RequestChange) -> None:
-    queries = _metric(record, "query_count")
+    queries = record.metric("query_count")
     match = _MORE_QUERIES.search(reasons)
     if queries is None or match is None:
         words.append("Too few queries for the percentile: make the run longer (--time, --count).")
@@ -314,17 +314,12 @@ def _too_few(record: RunRecord, reasons: str, words: list[str], change: RequestC
 
 def _seconds(record: RunRecord) -> float | None:
     """Return how many seconds LoadGen issued queries, according to its metrics."""
-    queries, rate = _metric(record, "query_count"), record.rate
+    queries, rate = record.metric("query_count"), record.rate
     if SCENARIOS[record.scenario].is_stream:
-        mean = _metric(record, "mean_query_latency") or _metric(record, "mean_latency")
+        mean = record.metric("mean_query_latency") or record.metric("mean_latency")
         return None if queries is None or mean is None else queries * mean / 1e3
     samples = record.loadgen.effective.samples_per_query or 1
     return None if queries is None or not rate else queries * samples / rate
-
-
-def _metric(record: RunRecord, name: str) -> float | None:
-    found = record.metrics.get(name)
-    return None if found is None else found.value
 
 
 def _number(value: float) -> str:

@@ -36,7 +36,7 @@ def fell_behind(record: RunRecord) -> bool:
     """
     times = _times(record)
     if times is None:
-        offered, did = _metric(record, "scheduled_samples_per_sec"), record.rate
+        offered, did = record.metric("scheduled_samples_per_sec"), record.rate
         return bool(offered and did and did < offered * _KEPT_UP)
     _, arrived, answered = times
     return answered - arrived > max(arrived / _KEPT_UP - arrived, waiting_bound(record))
@@ -47,11 +47,11 @@ def _times(record: RunRecord) -> tuple[float, float, float] | None:
 
     Without the time that its answer took after the first token. None if the run does not tell.
     """
-    rate, offered = record.rate, _metric(record, "scheduled_samples_per_sec")
-    queries = (_metric(record, "query_count") or 0.0) - 1
+    rate, offered = record.rate, record.metric("scheduled_samples_per_sec")
+    queries = (record.metric("query_count") or 0.0) - 1
     if not rate or not offered or queries <= 0:
         return None
-    longest, first = (_metric(record, name) for name in ("max_latency", "first_token_max_latency"))
+    longest, first = (record.metric(name) for name in ("max_latency", "first_token_max_latency"))
     generating = max(0.0, longest - first) / 1e3 if longest and first else 0.0
     return queries, queries / offered, queries / rate - generating
 
@@ -65,8 +65,3 @@ def waiting_bound(record: RunRecord) -> float:
     """Return how many seconds a query may wait by the run's limits; 0 if it has none."""
     limits = loadgen_limits(record)
     return limits.get("ttft", limits.get("latency", 0.0)) / 1e3
-
-
-def _metric(record: RunRecord, name: str) -> float | None:
-    found = record.metrics.get(name)
-    return None if found is None else found.value

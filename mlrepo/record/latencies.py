@@ -57,6 +57,11 @@ def loadgen_limits(record: RunRecord) -> dict[str, float]:
     return {"latency": bound / 1e6} if bound else {}
 
 
+def bounded_percent(record: RunRecord) -> float:
+    """Return the percentile that LoadGen's limits are of, in percent."""
+    return 100 * (record.loadgen.effective.target_latency_percentile or 0.99)
+
+
 def _of_loadgen(record: RunRecord, pattern: re.Pattern[str]) -> Iterator[tuple[float, float]]:
     for metric, found in record.metrics.items():
         match = pattern.fullmatch(metric)

@@ -115,6 +115,11 @@ class RunRecord(Facts):
         found = self.settings.get(name)
         return found.value if found else ""
 
+    def metric(self, name: str) -> float | None:
+        """Return the value of a metric; None if there is none."""
+        found = self.metrics.get(name)
+        return None if found is None else found.value
+
     @property
     def further_metrics(self) -> Mapping[str, Metric]:
         """What people read beside the result: other metrics of an accuracy, latencies of tokens.

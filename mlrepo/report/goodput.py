@@ -33,7 +33,7 @@ def goodput(record: RunRecord, limits: Mapping[str, float]) -> Goodput | None:
     """
     if not limits or not record.rate:
         return None
-    slow, queries = (_metric(record, f"{name}query_count") for name in ("overlatency_", ""))
+    slow, queries = (record.metric(f"{name}query_count") for name in ("overlatency_", ""))
     own = loadgen_limits(record)
     same = limits.keys() == own.keys() == {"latency"} and math.isclose(
         limits["latency"], own["latency"]
@@ -45,8 +45,3 @@ def goodput(record: RunRecord, limits: Mapping[str, float]) -> Goodput | None:
         within = [percent for percent, value in percentiles(record, name).items() if value <= limit]
         missed += 1 - max(within, default=0.0) / 100
     return Goodput(record.rate * max(0.0, 1 - missed), exact=False)
-
-
-def _metric(record: RunRecord, name: str) -> float | None:
-    found = record.metrics.get(name)
-    return found.value if found else None

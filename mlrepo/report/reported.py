@@ -112,8 +112,7 @@ class ReportedRun:
 
     def metric(self, name: str) -> float | None:
         """Return a metric of LoadGen; None if there is none."""
-        found = self.record.metrics.get(name) if self.record else None
-        return found.value if found else None
+        return self.record.metric(name) if self.record else None
 
 
 def lower_is_better(run: ReportedRun, rounds: Rounds) -> bool:

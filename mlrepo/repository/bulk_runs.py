@@ -155,7 +155,7 @@ def _record_alone(
     return Recorder(repository, identity).record(experiment, run.run, files, compose).commit
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Begun:
     """A batch that git is writing.
 
@@ -233,14 +233,13 @@ class _Recording:
             if run.run in recorded and not (run.run in known and _is_whole(there, run.run)):
                 known[run.run] = _record_alone(repository, self.identity, experiment, run)
         with contextlib.ExitStack() as stack:
-            begun = _Begun(batch, new, tip, stack)
-            if new:
-                begun.quarantine = stack.enter_context(quarantined(repository))
-                begun.directory = _bare_repository(begun.quarantine, parent)
-                commands = _commands(self.identity, parent, new)
-                begun.feeding = self.thread.submit(_write, begun.directory, commands)
-            begun.stack = stack.pop_all()
-        return begun
+            if not new:
+                return _Begun(batch, new, tip, stack.pop_all())
+            quarantine = stack.enter_context(quarantined(repository))
+            directory = _bare_repository(quarantine, parent)
+            commands = _commands(self.identity, parent, new)
+            feeding = self.thread.submit(_write, directory, commands)
+            return _Begun(batch, new, tip, stack.pop_all(), quarantine, directory, feeding)
 
     def _published(self, begun: _Begun) -> dict[str, str]:
         """Move the branch to what was written, if nobody else has moved it."""

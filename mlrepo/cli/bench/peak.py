@@ -178,10 +178,10 @@ def _print(peak: Peak, path: Path | None) -> None:
 
 def _timed(peak: Peak) -> dict[str, str]:
     """Return LoadGen's metrics of the latencies that are bounded, by the heads of their columns."""
-    from mlrepo.record.latencies import loadgen_limits
+    from mlrepo.record.latencies import bounded_percent, loadgen_limits
 
     record = peak.points[-1].record
-    percent = 100 * (record.loadgen.effective.target_latency_percentile or 0.99)
+    percent = bounded_percent(record)
     at = f"{percent:.2f}_percentile"
     tokens = {
         f"TTFT P{percent:g}": f"first_token_{at}_latency",
