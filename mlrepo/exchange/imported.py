@@ -18,6 +18,7 @@ from mlrepo.compliance import known_tests
 from mlrepo.errors import InvalidResult, UserError
 from mlrepo.exchange.imported_endpoints import read_endpoints, reasons
 from mlrepo.exchange.imported_masks import (
+    add_counts,
     kinds_in,
     masked_facts,
     masked_files,
@@ -30,6 +31,7 @@ from mlrepo.exchange.imported_record import (
     RunKind,
     record_of,
 )
+from mlrepo.exchange.imported_run import ImportedRun, ReadResult, SkippedLogs, run_to_import
 from mlrepo.exchange.result_readers import read_results
 from mlrepo.findings import Finding
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG, USER_CONF_FILE
@@ -39,9 +41,8 @@ from mlrepo.logs.detail import DetailLog, parse_detail, without_samples
 from mlrepo.logs.metrics import loadgen_metrics
 from mlrepo.logs.old_detail import parse_old
 from mlrepo.paths import DIVISIONS
-from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric, RunRecord
+from mlrepo.record import ACCURACY, COMPLIANCE, PERFORMANCE, Metric
 from mlrepo.repository.recorder import MAX_BLOB_SIZE
-from mlrepo.repository.trailers import commit_message, run_trailers
 from mlrepo.rounds import Place, Round
 from mlrepo.scenarios import SCENARIOS, spelled
 from mlrepo.secret_anchors import KINDS
@@ -50,7 +51,6 @@ from mlrepo.tree import Missing, Tree
 
 _WORKFLOW_INPUT = "ck-workflow-input.json"
 _SYSTEM_JSON = "system.json"
-_RECORD = "run.json"
 _LARGEST_TEXT = 64 << 20
 # Breaches that mean a run is not what it claims to be, or is not a run at all. Others, such as a
 # missed target, concern a submission, not a record.
@@ -72,53 +72,6 @@ _FAILED = (
     "performance-loadgen-error",
     "performance-log",
 )
-
-
-@dataclass(frozen=True)
-class ImportedRun:
-    """A run to be recorded.
-
-    Attributes
-    ----------
-    trailers, message:
-        Those of its commit.
-    files:
-        Its files by name, with its record, ``run.json``.
-    workflow:
-        The input of the 2021 automation (CK), if it was published with the result.
-    """
-
-    run: str
-    trailers: Mapping[str, str]
-    message: str
-    files: Mapping[str, bytes]
-    workflow: Mapping[str, object]
-
-    @property
-    def record(self) -> RunRecord:
-        """The record, parsed anew each time: a round has thousands, and few are asked for."""
-        return RunRecord.from_json(self.files[_RECORD])
-
-
-@dataclass(frozen=True)
-class SkippedLogs:
-    """A directory of logs, or a result, for which no record is made."""
-
-    path: str
-    why: str
-
-
-@dataclass(frozen=True)
-class ReadResult:
-    """The runs of one published result, and what is left out of it."""
-
-    runs: list[ImportedRun]
-    left_out: list[SkippedLogs]
-
-    @property
-    def size(self) -> int:
-        """Bytes of all files of the runs."""
-        return sum(len(data) for run in self.runs for data in run.files.values())
 
 
 @dataclass(frozen=True)
@@ -176,7 +129,7 @@ class Importer:
         """Return the runs of a result, and what is left out of it."""
         reader = dataclasses.replace(self, left_out=[], contents={})
         runs = list(reader._result(result))
-        refuse_secret_names([run.files[_RECORD] for run in runs])
+        refuse_secret_names(runs)
         if not runs and not reader.left_out:
             reader.left_out.append(SkippedLogs(result.path, f"it holds no {self._log}"))
         return ReadResult(runs, reader.left_out)
@@ -359,20 +312,15 @@ class Importer:
         if facts.system:
             files[_SYSTEM_JSON] = facts.system_json
         files, redactions = masked_files(files, called, kinds)
-        for name, number in facts.redactions.items():
-            redactions[name] = redactions.get(name, 0) + number
+        add_counts(redactions, facts.redactions)
         source = ImportSource(self.round, self.label, self.experiment, self.tool)
         made = record_of(facts, source, kind, detail, found, files)
         made = dataclasses.replace(made, redactions=redactions)
-        data = made.to_json()
         try:
-            record = RunRecord.from_json(data, "What was found")
+            return run_to_import(made, files, "What was found", facts.workflow)
         except UserError as error:
             self.left_out.append(SkippedLogs(called, error.message))
             return None
-        files[_RECORD] = data if record == made else record.to_json()
-        trailers = run_trailers(record)
-        return ImportedRun(record.run, trailers, commit_message(record), files, facts.workflow)
 
     def _measurements(self, directory: str, place: Place) -> dict[str, object]:
         name = self.round.layout.measurements_file(place).name

@@ -19,9 +19,10 @@ from mlrepo.checker.runs.performance import Run, judge_run
 from mlrepo.checker.runs.tokens import counts_tokens
 from mlrepo.checker.scope import Scope
 from mlrepo.errors import UserError
-from mlrepo.exchange.imported import ImportedRun, Importer, SkippedLogs
+from mlrepo.exchange.imported import Importer
 from mlrepo.exchange.imported_masks import refuse_secret_names
 from mlrepo.exchange.imported_record import ResultFacts, RunKind
+from mlrepo.exchange.imported_run import ImportedRun, SkippedLogs
 from mlrepo.exchange.log_roles import result_directory, role_of, test_directory
 from mlrepo.exchange.placed_tree import PlacedTree
 from mlrepo.findings import Finding
@@ -73,7 +74,7 @@ def bare_runs(importer: Importer, identity: LogOrigin) -> Iterator[ImportedRun]:
     found = False
     for result in _results(importer, identity):
         runs = list(_imported(importer, identity, result))
-        refuse_secret_names([run.files["run.json"] for run in runs])
+        refuse_secret_names(runs)
         found = found or bool(runs)
         yield from runs
     if found:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from mlrepo.errors import UserError
 from mlrepo.exchange.imported_record import ResultFacts
+from mlrepo.exchange.imported_run import RECORD_FILE, ImportedRun
 from mlrepo.guard.contents import secret_messages
 from mlrepo.harness.spec import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from mlrepo.secret_anchors import KINDS, possible_kinds
@@ -47,7 +48,7 @@ def masked_files(
     for name, data in files.items():
         if name not in _LOGS:
             masked[name], found = without_secrets(data, kinds)
-            _add(counts, found)
+            add_counts(counts, found)
             continue
         if messages := secret_messages(f"{directory}/{name}", data, kinds):
             raise UserError(
@@ -70,8 +71,9 @@ def masked_facts(facts: ResultFacts, kinds: Collection[str] = KINDS) -> ResultFa
     )
 
 
-def refuse_secret_names(records: Sequence[bytes]) -> None:
+def refuse_secret_names(runs: Sequence[ImportedRun]) -> None:
     """Raise :class:`UserError` if a name in one of the records is a secret: it is not masked."""
+    records = [run.files[RECORD_FILE] for run in runs]
     kinds = possible_kinds(b"\n".join(records))
     found = [secret for record in records for secret in find_secrets(record, kinds)]
     if kinds and found:
@@ -95,6 +97,7 @@ def _masked(
         return {}, counts  # the mask of a key without an end marker extends to the end of the text
 
 
-def _add(counts: dict[str, int], found: Mapping[str, int]) -> None:
+def add_counts(counts: dict[str, int], found: Mapping[str, int]) -> None:
+    """Add the numbers of masked secrets by kind to ``counts``."""
     for kind, number in found.items():
         counts[kind] = counts.get(kind, 0) + number

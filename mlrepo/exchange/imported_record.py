@@ -182,14 +182,7 @@ def record_of(
         host=HostFacts.well_formed(
             {key: value for key, value in system.items() if isinstance(value, str | int)}
         ),
-        configuration=configuration_digest(
-            {
-                "round": source.round.name,
-                "place": [*dataclasses.astuple(place)],
-                "framework": framework,
-                "weights": weights,
-            }
-        ),
+        configuration=published_configuration(source.round, place, framework, weights),
         placement=Placement(placed=False, reason=f"imported from {source.label}"),
         tool=source.tool,
         test=test,
@@ -214,6 +207,18 @@ def _moment(text: str) -> datetime.datetime:
         return UNDATED
     known = moment if moment.tzinfo else moment.replace(tzinfo=datetime.UTC)
     return known if 1970 < known.year < 9999 else UNDATED
+
+
+def published_configuration(round_: Round, place: Place, framework: str, weights: str) -> str:
+    """Return the digest of what is known of the configuration of a published result."""
+    return configuration_digest(
+        {
+            "round": round_.name,
+            "place": [*dataclasses.astuple(place)],
+            "framework": framework,
+            "weights": weights,
+        }
+    )
 
 
 def backend_name(framework: str) -> str:

@@ -6,14 +6,19 @@ by its verdict, ``PUBLISHED``, and has nothing that the summary does not say.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Iterator, Mapping
 
 from mlrepo.errors import UserError
-from mlrepo.exchange.imported import ImportedRun, Importer, SkippedLogs
-from mlrepo.exchange.imported_masks import kinds_in, masked_files, refuse_secret_names
-from mlrepo.exchange.imported_record import backend_name
+from mlrepo.exchange.imported import Importer
+from mlrepo.exchange.imported_masks import (
+    add_counts,
+    kinds_in,
+    masked_files,
+    refuse_secret_names,
+)
+from mlrepo.exchange.imported_record import backend_name, published_configuration
+from mlrepo.exchange.imported_run import ImportedRun, SkippedLogs, run_to_import
 from mlrepo.exchange.summaries import LARGEST, SUMMARIES, SummaryRow, read_summary
 from mlrepo.record import (
     ACCURACY,
@@ -29,16 +34,13 @@ from mlrepo.record import (
     Placement,
     RunRecord,
     SourceFacts,
-    configuration_digest,
     timestamp,
     undated_run_id,
 )
-from mlrepo.repository.trailers import commit_message, run_trailers
 from mlrepo.tree import Missing, Tree
 
 ROW_FILE = "summary_row.json"
 """The file of such a record that has the row as it is in the summary."""
-_RECORD = "run.json"
 _POWER = "power"
 
 
@@ -77,7 +79,7 @@ def summary_runs(importer: Importer, name: str, submitter: str = "") -> Iterator
         for score in [*row.scores.values()][:1]:
             runs.append(_imported(importer, row, ACCURACY, score, row.scores, kinds))
         made = [run for run in runs if run is not None]
-        refuse_secret_names([run.files[_RECORD] for run in made])
+        refuse_secret_names(made)
         yield from made
 
 
@@ -95,8 +97,7 @@ def _imported(
         {ROW_FILE: text.encode("utf-8", "backslashreplace")}, "", kinds
     )
     system, masks = _masked(row.system, kinds)
-    for kind, number in masks.items():
-        redactions[kind] = redactions.get(kind, 0) + number
+    add_counts(redactions, masks)
     began = timestamp(UNDATED)
     framework = system.get("framework", "")
     made = RunRecord(
@@ -122,26 +123,16 @@ def _imported(
         backend=BackendFacts(name=backend_name(framework), framework=framework),
         host=HostFacts.well_formed(system),
         source=SourceFacts(imported=importer.label, path=row.path),
-        configuration=configuration_digest(
-            {
-                "round": importer.round.name,
-                "place": [*dataclasses.astuple(row.place)],
-                "framework": framework,
-                "weights": row.weights,
-            }
-        ),
+        configuration=published_configuration(importer.round, row.place, framework, row.weights),
         placement=Placement(placed=False, reason=f"imported from {importer.label}"),
         redactions=redactions,
         tool=importer.tool,
     )
-    data = made.to_json()
     try:
-        record = RunRecord.from_json(data, "The row")
+        return run_to_import(made, files, "The row", {})
     except UserError as error:
         importer.left_out.append(SkippedLogs(row.path, error.message))
         return None
-    files[_RECORD] = data if record == made else record.to_json()
-    return ImportedRun(record.run, run_trailers(record), commit_message(record), files, {})
 
 
 def _masked(

@@ -15,7 +15,8 @@ from mlrepo.lifetime import worker_pool
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from mlrepo.exchange.imported import Importer, ReadResult
+    from mlrepo.exchange.imported import Importer
+    from mlrepo.exchange.imported_run import ReadResult
 
 # Starting a pool of workers takes as long as reading some results.
 _WORTH_SHARING = 24

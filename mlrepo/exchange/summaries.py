@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mlrepo.errors import UserError
-from mlrepo.exchange.imported import SkippedLogs
+from mlrepo.exchange.imported_run import SkippedLogs
 from mlrepo.exchange.summary_columns import (
     BadRowError,
     Row,

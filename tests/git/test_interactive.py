@@ -11,8 +11,9 @@ import pytest
 from mlrepo.bench.matrix import scenarios_of
 from mlrepo.bench.status import round_status
 from mlrepo.checker.runs.tokens import latencies_in_words
-from mlrepo.exchange.imported import ImportedRun, Importer
+from mlrepo.exchange.imported import Importer
 from mlrepo.exchange.imported_logs import LogOrigin, bare_runs
+from mlrepo.exchange.imported_run import ImportedRun
 from mlrepo.paths import RepoPath
 from mlrepo.record import ACCURACY, PERFORMANCE, BackendFacts, RunRecord
 from mlrepo.repository.discovery import ResultsRepository

@@ -30,7 +30,7 @@ from mlrepo.shell import shell_command
 
 if TYPE_CHECKING:
     from mlrepo.bench.legacy import TodaysCommand
-    from mlrepo.exchange.imported import ImportedRun
+    from mlrepo.exchange.imported_run import ImportedRun
     from mlrepo.repository.discovery import ResultsRepository
     from mlrepo.repository.experiments import Experiment
     from mlrepo.tree import Tree
@@ -216,6 +216,7 @@ class _Shown:
     def of(self, run: ImportedRun, commit: str) -> _Imported:
         """Return what is kept of a run."""
         from mlrepo.bench.legacy import todays_command
+        from mlrepo.exchange.imported_run import RECORD_FILE
         from mlrepo.record import PERFORMANCE, PUBLISHED
 
         mode = run.trailers["MLRepo-Mode"]
@@ -224,7 +225,7 @@ class _Shown:
         # A summary does not say how a result was measured.
         wanted = wanted and run.trailers["MLRepo-Validity"] != PUBLISHED
         command = todays_command(run.record, run.workflow, self._today) if wanted else None
-        record = run.files["run.json"] if self._records else b""
+        record = run.files[RECORD_FILE] if self._records else b""
         return _Imported(row_of(run), mode, commit, command, record)
 
 

@@ -11,7 +11,7 @@ import click
 from mlrepo.cli.render import print_table, verdict
 
 if TYPE_CHECKING:
-    from mlrepo.exchange.imported import ImportedRun, SkippedLogs
+    from mlrepo.exchange.imported_run import ImportedRun, SkippedLogs
 
 # Of a kind of logs that are left out, this many are named.
 _NAMED = 3
